@@ -62,7 +62,7 @@ def require_unit_interval(x: ArrayLike, name: str = "x") -> None:
         )
 
 
-def require_permutation(ordering: Sequence[int] | np.ndarray | Int[Array, " d"], size: int) -> np.ndarray:
+def require_permutation(ordering: Sequence | np.ndarray | Int[Array, "..."], size: int) -> np.ndarray:
     """`ordering` holds each of 0, …, size-1 exactly once; returned as an integer array."""
     given = np.asarray(ordering)
     if given.shape != (size,) or not np.array_equal(np.sort(given), np.arange(size)):
@@ -73,7 +73,7 @@ def require_permutation(ordering: Sequence[int] | np.ndarray | Int[Array, " d"],
     return given.astype(np.int32)
 
 
-def require_positive(value: float, name: str) -> None:
+def require_positive(value: float | int, name: str) -> None:
     """A strictly positive finite number (a size, a width, a learning rate)."""
     if is_concrete(value) and not (np.isfinite(value) and value > 0):
         raise ValueError(f"{name} is {value}; expected a finite number greater than 0.")
