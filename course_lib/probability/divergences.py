@@ -1,0 +1,92 @@
+"""Kullback–Leibler divergences KL(q‖p) = E_q[ln q − ln p] in nats: never negative, not symmetric, q comes first."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from course_lib.validation import is_concrete
+
+
+def kl_normal(
+    mean_q: ArrayLike, log_sigma_q: ArrayLike, mean_p: ArrayLike, log_sigma_p: ArrayLike
+) -> Float[Array, "..."]:
+    """KL between two normal distributions, element by element (sum over the axis of independent latents).
+
+    KL = ½ [σ_q²/σ_p² − 1 − ln(σ_q²/σ_p²)] + (μ_q − μ_p)²/(2σ_p²)
+
+    Returns: nats ≥ 0.
+    Numerics: the bracket is expm1(r) − r, exact near equal widths; rounding below 0 is cut off.
+    Taught in: 05_variational_autoencoder, "How different are two distributions?".
+    """
+    log_ratio = 2 * jnp.subtract(log_sigma_q, log_sigma_p)
+    shift = jnp.subtract(mean_q, mean_p) * jnp.exp(jnp.negative(log_sigma_p))
+    return 0.5 * jnp.maximum(jnp.expm1(log_ratio) - log_ratio, 0.0) + 0.5 * shift**2
+
+
+def kl_standard_normal(mean: ArrayLike, log_sigma: ArrayLike) -> Float[Array, "..."]:
+    """KL(N(μ, σ²)‖N(0, 1)) = ½ (μ² + σ² − 1 − ln σ²), element by element, in nats ≥ 0.
+
+    Source: Kingma & Welling, arXiv:1312.6114, appendix B.
+    Taught in: 05_variational_autoencoder, "The variational auto-encoder".
+    """
+    return kl_normal(mean, log_sigma, 0.0, 0.0)
+
+
+def kl_bernoulli(logits_q: ArrayLike, logits_p: ArrayLike) -> Float[Array, "..."]:
+    """KL between two Bernoulli distributions given by their logits, element by element, in nats ≥ 0.
+
+    KL = σ(a) [ln σ(a) − ln σ(b)] + σ(−a) [ln σ(−a) − ln σ(−b)]
+    """
+    a, b = jnp.asarray(logits_q), jnp.asarray(logits_p)
+    ones = jax.nn.sigmoid(a) * (jax.nn.log_sigmoid(a) - jax.nn.log_sigmoid(b))
+    zeros = jax.nn.sigmoid(-a) * (jax.nn.log_sigmoid(-a) - jax.nn.log_sigmoid(-b))
+    return jnp.maximum(ones + zeros, 0.0)
+
+
+def kl_categorical(
+    logits_q: Float[ArrayLike, "*batch k"], logits_p: Float[ArrayLike, "*batch k"]
+) -> Float[Array, "*batch"]:
+    """KL between categorical distributions, Σ_k q_k (ln q_k − ln p_k) over the last axis, in nats ≥ 0.
+
+    A logit of −inf forbids a class: it adds 0 where q forbids it, and +inf where only p does.
+    Taught in: 05_variational_autoencoder, "The derivation, line by line".
+    """
+    log_q, log_p = jax.nn.log_softmax(jnp.asarray(logits_q)), jax.nn.log_softmax(jnp.asarray(logits_p))
+    q = jnp.exp(log_q)
+    return jnp.maximum((q * jnp.where(q > 0, log_q - log_p, 0.0)).sum(axis=-1), 0.0)
+
+
+def kl_uniform(low_q: ArrayLike, high_q: ArrayLike, low_p: ArrayLike, high_p: ArrayLike) -> Float[Array, "..."]:
+    """KL between two uniform distributions, element by element.
+
+    KL = ln((high_p − low_p)/(high_q − low_q)) if [low_q, high_q] lies inside [low_p, high_p], otherwise +inf.
+
+    Returns: nats ≥ 0. Infinity is the definition at work: q puts mass where p has none.
+    Raises: ValueError: an interval is empty (low ≥ high).
+    Taught in: 05_variational_autoencoder, "How different are two distributions?".
+    """
+    for name, low, high in (("q", low_q, high_q), ("p", low_p, high_p)):
+        if is_concrete(low) and is_concrete(high) and not np.all(np.less(low, high)):
+            raise ValueError(f"The interval of {name} runs from {low} to {high}; low must be less than high.")
+    inside = jnp.greater_equal(low_q, low_p) & jnp.less_equal(high_q, high_p)
+    widths = jnp.subtract(high_p, low_p) / jnp.subtract(high_q, low_q)
+    return jnp.where(inside, jnp.log(jnp.where(inside, widths, 1.0)), jnp.inf)
+
+
+def kl_monte_carlo(
+    log_q: Float[ArrayLike, "n *rest"], log_p: Float[ArrayLike, "n *rest"]
+) -> tuple[Float[Array, "*rest"], Float[Array, "*rest"]]:
+    """KL(q‖p) from log-densities at samples of q: the mean of ln q(xᵢ) − ln p(xᵢ), and its standard error.
+
+    Args:
+        log_q, log_p: log-densities in nats at n ≥ 2 independent samples **of q**, on the first axis.
+    Returns: (estimate, standard error) in nats. The estimate alone may be negative; the KL is not.
+    Raises: ValueError: fewer than two samples, from which no standard error follows.
+    Taught in: 05_variational_autoencoder, "How different are two distributions?".
+    """
+    difference = jnp.subtract(log_q, log_p)
+    n = difference.shape[0]
+    if n < 2:
+        raise ValueError(f"log_q holds {n} sample; a standard error needs at least 2 on the first axis.")
+    return difference.mean(axis=0), difference.std(axis=0, ddof=1) / n**0.5

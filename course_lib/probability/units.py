@@ -1,0 +1,25 @@
+"""Nats and bits: one nat is log₂ e ≈ 1.4427 bits."""
+
+import math
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from course_lib.validation import require_positive
+
+
+def nats_to_bits(nats: ArrayLike) -> Float[Array, "..."]:
+    """The same amount of information in bits: nats / ln 2."""
+    return jnp.asarray(nats) / math.log(2)
+
+
+def bits_per_dim(nats: ArrayLike, num_dims: int) -> Float[Array, "..."]:
+    """Bits per dimension, −ln p(x) / (d ln 2).
+
+    Args:
+        nats: the negative log-likelihood −ln p(x) of a whole example.
+        num_dims: d, the number of its pixels or other entries.
+    Raises: ValueError: num_dims is not positive.
+    """
+    require_positive(num_dims, "num_dims")
+    return nats_to_bits(nats) / num_dims
