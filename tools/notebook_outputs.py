@@ -1,0 +1,131 @@
+"""Outputs of an executed notebook, made the same for every run and fit to be published."""
+
+import base64
+import json
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+
+from tools.notebook_source import describe
+
+VIEW, STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
+PROGRESS = re.compile(r"\d%\|.*\||\bit/s\b|\bs/it\b|it \[")
+MOST_DPI = 100
+
+
+class OutputError(Exception):
+    """An output that must not be published; the message names the cell."""
+
+
+def clean(notebook: NotebookNode, root: Path) -> None:
+    """Remove what differs from run to run, write the alt texts, and refuse what no reader should get.
+
+    Raises:
+        OutputError: a picture without alt text or the reverse, a picture over 100 dpi, an error, a message on
+            stderr, a machine path or a memory address.
+    """
+    widgets: dict[str, Any] = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
+    shown: list[str] = []
+    problems: list[str] = []
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type != "code":
+            continue
+        cell.metadata.pop("execution", None)
+        views = [o.data[VIEW]["model_id"] for o in cell.outputs if VIEW in o.get("data", {})]
+        gone = {view for view in views if view not in widgets or is_progress(view, widgets)}
+        cell.outputs = [o for o in cell.outputs if not is_leftover(o, gone)]
+        reachable = [model for view in views if view not in gone for model in tree(view, widgets)]
+        shown += [model for model in reachable if model not in shown]
+        inner = [o for model in reachable for o in widgets[model]["state"].get("outputs", [])]
+        for model in reachable:
+            if "msg_id" in widgets[model]["state"]:
+                widgets[model]["state"]["msg_id"] = ""
+        found = cell_problems([*cell.outputs, *inner], cell.metadata.get("alt", ""), root)
+        problems += [f"{describe(cell, number)}: {problem}" for problem in found]
+    if problems:
+        raise OutputError("\n".join(problems))
+    rename_widgets(notebook, widgets, shown)
+
+
+def cell_problems(outputs: list[Any], alt: str, root: Path) -> list[str]:
+    """Give every picture its alt text; return what is wrong with the outputs of one cell."""
+    images = [o for o in outputs if "image/png" in o.get("data", {})]
+    problems = []
+    if len(images) > 1:
+        problems.append(f"it makes {len(images)} pictures; one figure a cell")
+    if images and not alt:
+        problems.append('its picture has no alt text: write `# %% alt="…"`')
+    if alt and not images:
+        problems.append("it has alt text but makes no picture")
+    for output in images:
+        output["metadata"].setdefault("image/png", {})["alt"] = alt
+        if (dpi := png_dpi(base64.b64decode(output["data"]["image/png"]))) > MOST_DPI + 0.5:
+            problems.append(f"its picture has {dpi:.0f} dpi; {MOST_DPI} at most")
+    for output in outputs:
+        if output["output_type"] == "error":
+            problems.append(f"it stores the error {output['ename']}; catch the exception and print its message")
+        if output.get("name") == "stderr":
+            problems.append(f"it writes to stderr: {output['text'].strip()[:200]}")
+    texts = [json.dumps({k: v for k, v in o.items() if k != "metadata"}, ensure_ascii=False) for o in outputs]
+    for leak in (f"{root}", f"{Path.home()}/", "/ipykernel_"):
+        if any(leak in text for text in texts):
+            problems.append(f"its output shows a path of this machine ({leak})")
+    if any(re.search(r" at 0x[0-9a-f]+>", text) for text in texts):
+        problems.append("its output shows a memory address, which changes from run to run")
+    return problems
+
+
+def is_leftover(output: Any, gone: set[str]) -> bool:
+    """A progress bar's text, or the view of a widget that is closed or a progress bar."""
+    if output.get("name") == "stderr":
+        return not re.sub(r"[\r\n]", "", output["text"]).strip() or bool(PROGRESS.search(output["text"]))
+    return output.get("data", {}).get(VIEW, {}).get("model_id") in gone
+
+
+def tree(model: str, widgets: dict[str, Any]) -> list[str]:
+    """The widget and all that it refers to, each once, in a fixed order."""
+    found: list[str] = []
+    waiting = [model]
+    while waiting:
+        name = waiting.pop(0)
+        if name in widgets and name not in found:
+            found.append(name)
+            state = json.dumps(widgets[name]["state"], sort_keys=True)
+            waiting += re.findall(r"IPY_MODEL_(\w+)", state)
+    return found
+
+
+def is_progress(model: str, widgets: dict[str, Any]) -> bool:
+    """True for a tqdm bar: a box around a FloatProgress."""
+    return any(widgets[name]["model_name"] == "FloatProgressModel" for name in tree(model, widgets))
+
+
+def rename_widgets(notebook: NotebookNode, widgets: dict[str, Any], shown: list[str]) -> None:
+    """Keep the widgets that a cell shows, and the links between them, under running numbers."""
+    for name in widgets:
+        parts = tree(name, widgets)
+        if "Link" in widgets[name]["model_name"] and len(parts) > 1 and set(parts[1:]) <= set(shown):
+            shown.append(name)
+    kept = {name: widgets[name] for name in shown}
+    if not kept:
+        notebook.metadata.pop("widgets", None)
+        return
+    text = json.dumps(kept)
+    for number, name in enumerate(shown, start=1):
+        text = text.replace(name, f"{number:032x}")
+    notebook.metadata.widgets = {STATE: {"state": json.loads(text), "version_major": 2, "version_minor": 0}}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if VIEW in output.get("data", {}):
+                view = output["data"][VIEW]
+                number = shown.index(view["model_id"]) + 1
+                view["model_id"] = f"{number:032x}"
+
+
+def png_dpi(data: bytes) -> float:
+    """Dots per inch that a PNG declares; 0 if it declares none."""
+    at = data.find(b"pHYs")
+    return struct.unpack(">I", data[at + 4 : at + 8])[0] * 0.0254 if at > 0 else 0.0

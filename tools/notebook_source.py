@@ -1,0 +1,119 @@
+"""A notebook's source, with solutions, becomes its two editions: one to learn from, one to test."""
+
+import ast
+import hashlib
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    },
+}
+FINAL_CELL = "from course_lib.exercises import require_all_passed\n\nrequire_all_passed()"
+
+
+class SourceError(Exception):
+    """A notebook source that cannot be built; the message names the cell."""
+
+
+def describe(cell: NotebookNode, number: int) -> str:
+    """How error messages name a cell: its number and its first line."""
+    return f"cell {number} ({cell.source.strip().splitlines()[0][:60] if cell.source.strip() else 'empty'})"
+
+
+def read_source(path: Path) -> list[NotebookNode]:
+    """The cells of a jupytext percent source, with only the metadata that the course uses."""
+    cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent").cells
+    for number, cell in enumerate(cells, start=1):
+        cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k in ("tags", "alt", "library")})
+        if not cell.source.strip():
+            raise SourceError(f"{path.name}: {describe(cell, number)}: remove the empty cell")
+    return cells
+
+
+def split_solution(code: str) -> tuple[str, str]:
+    """The code with its marked regions replaced by stubs, and the code with solutions but without markers."""
+    stub: list[str] = []
+    solved: list[str] = []
+    inside = False
+    for line in code.splitlines():
+        marker = line.strip()
+        if marker in (BEGIN, END):
+            if inside == (marker == BEGIN):
+                raise SourceError(f"{BEGIN} and {END} do not alternate")
+            inside = not inside
+            if inside:
+                stub.append(line[: len(line) - len(line.lstrip())] + "...  # your code here")
+            continue
+        solved.append(line)
+        if not inside:
+            stub.append(line)
+    if inside:
+        raise SourceError(f"{END} is missing")
+    return "\n".join(stub), "\n".join(solved)
+
+
+def solution_cell(solutions: list[str]) -> NotebookNode:
+    """A collapsed solution, as Markdown that JupyterLab and a website both fold."""
+    code = "\n\n\n".join(solutions)
+    text = f"<details>\n<summary>Solution</summary>\n\n```python\n{code}\n```\n\n</details>"
+    return new_markdown_cell(text, metadata={"tags": ["solution"]})
+
+
+def learner_edition(path: Path) -> NotebookNode:
+    """Stubs in the place of solutions, a collapsed solution after each check; not yet executed."""
+    cells: list[NotebookNode] = []
+    pending: list[str] = []
+    for number, cell in enumerate(read_source(path), start=1):
+        if cell.cell_type == "code":
+            try:
+                cell.source, solved = split_solution(cell.source)
+                if solved != cell.source:
+                    pending.append(solved)
+                    ast.parse(cell.source)
+            except (SourceError, SyntaxError) as error:
+                raise SourceError(f"{path.name}: {describe(cell, number)}: {error}") from error
+        cells.append(cell)
+        if "check" in cell.metadata.get("tags", []):
+            if not pending:
+                raise SourceError(f"{path.name}: {describe(cell, number)}: no marked solution comes before this check")
+            cells.append(solution_cell(pending))
+            pending = []
+    if pending:
+        raise SourceError(f"{path.name}: no check follows the solution\n{pending[0]}")
+    return _notebook(cells)
+
+
+def solved_edition(path: Path) -> NotebookNode:
+    """Solutions in place and, at the end, the demand that every check passed; not executed."""
+    cells = read_source(path)
+    for cell in cells:
+        if cell.cell_type == "code":
+            cell.source = split_solution(cell.source)[1]
+    if any("check" in cell.metadata.get("tags", []) for cell in cells):
+        cells.append(new_code_cell(FINAL_CELL))
+    return _notebook(cells)
+
+
+def _notebook(cells: list[NotebookNode]) -> NotebookNode:
+    """A notebook whose cell ids depend on the cells' text alone, so that one edit changes one id."""
+    seen: dict[str, int] = {}
+    for cell in cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    notebook = new_notebook(cells=cells, metadata=METADATA)
+    nbformat.validate(notebook)
+    return notebook
