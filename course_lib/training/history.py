@@ -1,0 +1,45 @@
+"""What `fit` returns, and the error that it stops with when the loss is no number."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss, or a parameter, became NaN or infinite during training."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class History:
+    """The course of one training run.
+
+    Attributes:
+        train_loss: mean loss over the steps of each epoch (nats, as the loss gives it).
+        validation_loss: mean loss over the whole validation set after each epoch, or None.
+        best_epoch: epoch whose state the model holds, counted from 1; 0 is the state before training.
+        steps: optimizer steps taken.
+        seconds: time spent in epochs and validation, compilation not included, over all resumed parts.
+        compile_seconds: time spent tracing and compiling in this call.
+        stopped: "finished", "early" (no improvement for `patience` epochs) or "interrupted".
+    """
+
+    train_loss: Float[np.ndarray, " epochs"]
+    validation_loss: Float[np.ndarray, " epochs"] | None
+    best_epoch: int
+    steps: int
+    seconds: float
+    compile_seconds: float
+    stopped: str
+
+    def __repr__(self) -> str:
+        """One line without timings, so that a notebook prints the same on every machine."""
+        epochs = len(self.train_loss)
+        parts = [f"{epochs} epochs (best: {self.best_epoch or 'the initial state'})"]
+        if epochs:
+            shown = (self.best_epoch or epochs) - 1
+            parts.append(f"train {self.train_loss[shown]:.2f}")
+            if self.validation_loss is not None:
+                parts.append(f"validation {self.validation_loss[shown]:.2f}")
+            parts[-1] += " nats"
+        return ", ".join([*parts, self.stopped])
