@@ -19,20 +19,7 @@ from course_lib.probability.divergences import (
 from course_lib.probability.units import bits_per_dim, nats_to_bits
 
 __all__ = [
-    "bernoulli_log_prob",
-    "bits_per_dim",
-    "categorical_log_prob",
-    "effective_sample_size",
-    "elbo",
-    "iwae_bound",
-    "kl_bernoulli",
-    "kl_categorical",
-    "kl_monte_carlo",
-    "kl_normal",
-    "kl_standard_normal",
-    "kl_uniform",
-    "logistic_log_prob",
-    "nats_to_bits",
-    "normal_log_prob",
-    "standard_normal_log_prob",
-]
+    "bernoulli_log_prob", "bits_per_dim", "categorical_log_prob", "effective_sample_size", "elbo", "iwae_bound",
+    "kl_bernoulli", "kl_categorical", "kl_monte_carlo", "kl_normal", "kl_standard_normal", "kl_uniform",
+    "logistic_log_prob", "nats_to_bits", "normal_log_prob", "standard_normal_log_prob",
+]  # fmt: skip

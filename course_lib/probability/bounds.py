@@ -10,8 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 def elbo(log_joint: Float[ArrayLike, "..."], log_q: Float[ArrayLike, "..."], axis: int = 0) -> Float[Array, "..."]:
     """Evidence lower bound: (1/k) Σᵢ [ln p(x, zᵢ) − ln q(zᵢ|x)] with zᵢ drawn from q, in nats.
 
-    Args:
-        log_joint, log_q: ln p(x, zᵢ) and ln q(zᵢ|x), the samples on `axis`, the event axes already summed.
+    Args: ln p(x, zᵢ) and ln q(zᵢ|x) with the samples on `axis` and the event axes already summed.
     Returns: an unbiased estimate of the ELBO, which is at most ln p(x).
     Source: Kingma & Welling 2019, arXiv:1906.02691, eq. 2.10. Taught in: 05_variational_autoencoder, "The bound".
     """

@@ -10,15 +10,12 @@ from course_lib.validation import is_concrete
 
 
 def normal_log_prob(x: ArrayLike, mean: ArrayLike, log_sigma: ArrayLike) -> Float[Array, "..."]:
-    """Log-density of a normal distribution, element by element.
+    """Log-density of a normal distribution, element by element: −½ ((x − μ)/σ)² − ln σ − ½ ln 2π.
 
-    ln N(x; μ, σ²) = −½ ((x − μ)/σ)² − ln σ − ½ ln 2π
-
-    Args:
-        x, mean, log_sigma: broadcast together; `log_sigma` is ln σ, any real number.
+    Args: x, mean and log_sigma (ln σ, any real number) broadcast together.
     Returns: nats for each element; sum over the event axis for a vector.
     Numerics: in float32 value and gradient stay finite while |x − μ|/σ < 10¹⁹ and |ln σ| < 80.
-    Taught in: 05_variational_autoencoder, "Inference".
+    Taught in: 05_variational_autoencoder, "Inference, and why it is hard".
     """
     z = jnp.subtract(x, mean) * jnp.exp(jnp.negative(log_sigma))
     return -0.5 * z**2 - log_sigma - 0.5 * math.log(2 * math.pi)
@@ -27,21 +24,18 @@ def normal_log_prob(x: ArrayLike, mean: ArrayLike, log_sigma: ArrayLike) -> Floa
 def standard_normal_log_prob(x: Float[ArrayLike, "*batch d"]) -> Float[Array, "*batch"]:
     """Log-density of N(0, I), summed over the last axis, in nats: −½ ‖x‖² − ½ d ln 2π.
 
-    Taught in: 03_normalizing_flow and 05_variational_autoencoder, "Inference".
+    Taught in: 03_normalizing_flow.
     """
     return normal_log_prob(x, 0.0, 0.0).sum(axis=-1)
 
 
 def bernoulli_log_prob(x: ArrayLike, logits: ArrayLike) -> Float[Array, "..."]:
-    """Log-probability of binary values, element by element.
-
-    ln p(x) = x ln σ(a) + (1 − x) ln σ(−a), with logit a
+    """Log-probability of binary values, element by element: x ln σ(a) + (1 − x) ln σ(−a), with logit a.
 
     Args:
         x: 0 or 1. A grey level between them gives the negative cross-entropy, which is no log-probability.
         logits: a, any finite number.
-    Returns: nats for each element.
-    Numerics: ln σ(a) is −softplus(−a), so no probability is ever rounded to 0 or 1.
+    Numerics: nats; ln σ(a) is −softplus(−a), so no probability is ever rounded to 0 or 1.
     Taught in: 02_autoregressive and 05_variational_autoencoder.
     """
     x = jnp.asarray(x)
@@ -71,13 +65,10 @@ def categorical_log_prob(x: ArrayLike, logits: Float[ArrayLike, "*batch k"]) -> 
 
 
 def logistic_log_prob(x: ArrayLike, mean: ArrayLike, log_scale: ArrayLike) -> Float[Array, "..."]:
-    """Log-density of the logistic distribution, element by element, in nats.
+    """Log-density of the logistic distribution, element by element: ln σ(z) + ln σ(−z) − ln s, z = (x − μ)/s.
 
-    ln p(x) = ln σ(z) + ln σ(−z) − ln s,  z = (x − μ)/s: its distribution function is the sigmoid σ(z).
-
-    Args:
-        x, mean, log_scale: broadcast together; `log_scale` is ln s (the standard deviation is π s/√3).
-    Numerics: both sigmoids in log space, so the tails fall off as −|z| and never reach −inf too early.
+    Args: x, mean and log_scale (ln s; the standard deviation is π s/√3) broadcast together.
+    Numerics: nats; both sigmoids in log space, so the tails fall off as −|z| and never overflow.
     """
     z = jnp.subtract(x, mean) * jnp.exp(jnp.negative(log_scale))
     return jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z) - log_scale

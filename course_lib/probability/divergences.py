@@ -11,11 +11,10 @@ from course_lib.validation import is_concrete
 def kl_normal(
     mean_q: ArrayLike, log_sigma_q: ArrayLike, mean_p: ArrayLike, log_sigma_p: ArrayLike
 ) -> Float[Array, "..."]:
-    """KL between two normal distributions, element by element (sum over the axis of independent latents).
+    """KL between two normal distributions, element by element in nats ≥ 0 (sum over the axis of latents).
 
     KL = ½ [σ_q²/σ_p² − 1 − ln(σ_q²/σ_p²)] + (μ_q − μ_p)²/(2σ_p²)
 
-    Returns: nats ≥ 0.
     Numerics: the bracket is expm1(r) − r, exact near equal widths; rounding below 0 is cut off.
     Taught in: 05_variational_autoencoder, "How different are two distributions?".
     """
@@ -58,11 +57,11 @@ def kl_categorical(
 
 
 def kl_uniform(low_q: ArrayLike, high_q: ArrayLike, low_p: ArrayLike, high_p: ArrayLike) -> Float[Array, "..."]:
-    """KL between two uniform distributions, element by element.
+    """KL between two uniform distributions, element by element, in nats ≥ 0.
 
-    KL = ln((high_p − low_p)/(high_q − low_q)) if [low_q, high_q] lies inside [low_p, high_p], otherwise +inf.
+    KL = ln((high_p − low_p)/(high_q − low_q)) if [low_q, high_q] lies inside [low_p, high_p]; otherwise q puts
+    mass where p has none, and the definition gives +inf.
 
-    Returns: nats ≥ 0. Infinity is the definition at work: q puts mass where p has none.
     Raises: ValueError: an interval is empty (low ≥ high).
     Taught in: 05_variational_autoencoder, "How different are two distributions?".
     """
@@ -79,10 +78,9 @@ def kl_monte_carlo(
 ) -> tuple[Float[Array, "*rest"], Float[Array, "*rest"]]:
     """KL(q‖p) from log-densities at samples of q: the mean of ln q(xᵢ) − ln p(xᵢ), and its standard error.
 
-    Args:
-        log_q, log_p: log-densities in nats at n ≥ 2 independent samples **of q**, on the first axis.
+    Args: log-densities in nats at n ≥ 2 independent samples **of q**, on the first axis.
     Returns: (estimate, standard error) in nats. The estimate alone may be negative; the KL is not.
-    Raises: ValueError: fewer than two samples, from which no standard error follows.
+    Raises: ValueError: fewer than two samples.
     Taught in: 05_variational_autoencoder, "How different are two distributions?".
     """
     difference = jnp.subtract(log_q, log_p)

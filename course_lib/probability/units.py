@@ -16,10 +16,7 @@ def nats_to_bits(nats: ArrayLike) -> Float[Array, "..."]:
 def bits_per_dim(nats: ArrayLike, num_dims: int) -> Float[Array, "..."]:
     """Bits per dimension, −ln p(x) / (d ln 2).
 
-    Args:
-        nats: the negative log-likelihood −ln p(x) of a whole example.
-        num_dims: d, the number of its pixels or other entries.
-    Raises: ValueError: num_dims is not positive.
+    `nats` is the negative log-likelihood of a whole example, d > 0 the number of its pixels or other entries.
     """
     require_positive(num_dims, "num_dims")
     return nats_to_bits(nats) / num_dims
