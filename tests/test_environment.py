@@ -1,4 +1,4 @@
-"""environment.yml, pyproject.toml and requirements.lock agree; every pinned package has a wheel where we promise one."""
+"""environment.yml, pyproject.toml and requirements.lock agree, and every pinned package has a wheel where promised."""
 
 import os
 import re
