@@ -1,0 +1,36 @@
+"""Data for the chapters: digits that arrive with installed packages, toy densities, time series.
+
+Nothing here touches the network, except `mnist(download=True)`.
+"""
+
+from course_lib.data.digits import digits_8x8, mnist_5k
+from course_lib.data.images import ImageData, Split, binarize, flatten
+from course_lib.data.toy import (
+    CHECKERBOARD,
+    EIGHT_GAUSSIANS,
+    PINWHEEL,
+    RING,
+    SPIRALS,
+    TOY_DENSITIES,
+    TWO_MOONS,
+    ToyDensity,
+    toy_density,
+)
+
+__all__ = [
+    "CHECKERBOARD",
+    "EIGHT_GAUSSIANS",
+    "PINWHEEL",
+    "RING",
+    "SPIRALS",
+    "TOY_DENSITIES",
+    "TWO_MOONS",
+    "ImageData",
+    "Split",
+    "ToyDensity",
+    "binarize",
+    "digits_8x8",
+    "flatten",
+    "mnist_5k",
+    "toy_density",
+]
