@@ -1,0 +1,65 @@
+"""MADE's masks: the connections that a network may keep so that each output sees its predecessors alone."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key
+
+from course_lib.validation import require_permutation, require_positive
+
+
+def made_degrees(
+    ordering: ArrayLike, hidden_sizes: Sequence[int], key: Key[Array, ""] | None = None
+) -> list[Int[np.ndarray, " width"]]:
+    """The degree m of each unit, layer by layer: it may use the inputs that come m-th or earlier in the ordering.
+
+    Inputs: m = position, 1…D. Hidden units: 1…D − 1, spread evenly, or drawn uniformly if there is a key. The first
+    and the last unit of a hidden layer have degree 1 and D − 1, so that no unit lacks an input or an output. (A layer
+    of one unit has degree 1; what has a higher degree before it is cut off.)
+
+    Raises: ValueError: an ordering that is no permutation, a width below 1.
+    Source: Germain et al. 2015 (arXiv:1502.03509), sec. 3–4. Taught in: 02_autoregressive, "MADE"
+    """
+    order = require_permutation(np.asarray(ordering), np.size(ordering))
+    largest = max(len(order) - 1, 1)
+    layers = [np.argsort(order) + 1]
+    keys = [None] * len(hidden_sizes) if key is None else jax.random.split(key, len(hidden_sizes))
+    for width, layer_key in zip(hidden_sizes, keys, strict=True):
+        require_positive(width, "a hidden size")
+        degrees = 1 + np.arange(width) * (largest - 1) // max(width - 1, 1)
+        if layer_key is not None:
+            degrees[1:-1] = np.sort(jax.random.randint(layer_key, (width,), 1, largest + 1))[1:-1]
+        layers.append(degrees)
+    return layers
+
+
+def made_masks(
+    ordering: ArrayLike, hidden_sizes: Sequence[int], key: Key[Array, ""] | None = None
+) -> list[Float[Array, "inputs outputs"]]:
+    """One mask of 0 and 1 for each layer, of the shape (in, out) of its kernel. Arguments as in `made_degrees`.
+
+    Into a hidden layer: M[j, k] = 1 if m_k ≥ m_j. Into the outputs: M[j, d] = 1 if m_d > m_j.
+
+    Source: Germain et al. 2015 (arXiv:1502.03509), eqs. 12–13, transposed. Taught in: 02_autoregressive, "MADE"
+    """
+    layers = made_degrees(ordering, hidden_sizes, key)
+    masks = [after[None, :] >= before[:, None] for before, after in pairwise(layers)]
+    masks.append(layers[0][None, :] > layers[-1][:, None])
+    return [jnp.asarray(mask, float) for mask in masks]
+
+
+def allowed_dependencies(ordering: ArrayLike) -> Bool[np.ndarray, "d d"]:
+    """Entry [i, j] is True if output j may depend on input i: if i comes before j in the ordering."""
+    position = np.argsort(require_permutation(np.asarray(ordering), np.size(ordering)))
+    return position[:, None] < position[None, :]
+
+
+def is_autoregressive(masks: Sequence[ArrayLike], ordering: ArrayLike) -> bool:
+    """True if the product of the masks has no path from an input to an output that is not later in the ordering."""
+    paths = np.eye(np.size(ordering))
+    for mask in masks:
+        paths = np.minimum(paths @ np.asarray(mask), 1)
+    return not paths[~allowed_dependencies(ordering)].any()
