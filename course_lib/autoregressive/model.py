@@ -69,7 +69,7 @@ class BinaryAutoregressive(nnx.Module):
 
 
 @partial(jax.jit, static_argnums=(0, 3))
-def _compiled_draw(graphdef: nnx.GraphDef, state: nnx.State, key: Array, num_samples: int) -> Array:
+def _compiled_draw(graphdef, state, key, num_samples):
     return nnx.merge(graphdef, state).draw(key, num_samples)
 
 
