@@ -7,13 +7,14 @@ edition `build/solved/NN_name.ipynb`, which the tests execute. Only what changed
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from tools.notebook_digest import ROOT, changes, digests
@@ -51,7 +52,7 @@ def execute(notebook: NotebookNode, name: str, folder: Path) -> None:
     """Run every cell in a fresh kernel whose working folder is `folder`."""
     client = NotebookClient(
         notebook, timeout=CELL_TIMEOUT, kernel_name="python3", record_timing=False, coalesce_streams=True,
-        resources={"metadata": {"path": str(folder)}},
+        resources={"metadata": {"path": str(folder)}}, extra_arguments=["--IPKernelApp.log_level=40"],
     )  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | ENVIRONMENT
     try:
@@ -61,7 +62,10 @@ def execute(notebook: NotebookNode, name: str, folder: Path) -> None:
             (i, cell) for i, cell in enumerate(notebook.cells, start=1)
             if any(o["output_type"] == "error" for o in cell.get("outputs", []))
         )  # fmt: skip
-        raise BuildError(f"{name}: {describe(cell, number)} raised\n{error.traceback}") from error
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback)
+        raise BuildError(f"{name}: {describe(cell, number)} raised\n{trace}") from error
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise BuildError(f"{name}: {error}") from error
 
 
 def build(source: Path, root: Path) -> Path:
