@@ -1,0 +1,49 @@
+"""Stretch and shift each coordinate."""
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import ArrayLike
+
+from course_lib.flows.bijection import Bijection, MappedPoints, Points
+from course_lib.validation import require_event_shape, require_finite
+
+
+class Affine(Bijection):
+    """A learned positive scale s and a learned shift b for each coordinate.
+
+    forward:  x = s ⊙ z + b,    log|det Dg| = Σ_i log s_i
+    inverse:  z = (x − b) / s,  log|det Df| = −Σ_i log s_i
+
+    Args:
+        shift: b, shape (d,).
+        scale: s > 0, shape (d,). Training moves log s, so the scale never reaches zero.
+    Raises: ValueError: shapes differ, a value is not finite, or a scale is not positive.
+    Taught in: 03_normalizing_flow, "A chain of maps".
+    """
+
+    def __init__(self, shift: ArrayLike, scale: ArrayLike):
+        if np.ndim(shift) != 1 or np.shape(shift) != np.shape(scale):
+            raise ValueError(
+                f"shift and scale have shapes {np.shape(shift)} and {np.shape(scale)}; expected (d,) twice."
+            )
+        require_finite(shift, "shift")
+        require_finite(scale, "scale")
+        if np.min(np.asarray(scale)) <= 0:
+            raise ValueError(
+                f"scale is {np.asarray(scale).tolist()}; every entry must be greater than 0. "
+                "A scale of zero presses its axis flat, and no inverse can undo that."
+            )
+        self.num_dims = np.size(shift)
+        self.shift = nnx.Param(jnp.asarray(shift, float))
+        self.log_scale = nnx.Param(jnp.log(jnp.asarray(scale, float)))
+
+    def forward(self, z: Points) -> MappedPoints:
+        require_event_shape(z, (self.num_dims,), "Affine")
+        shift, log_scale = (jnp.broadcast_to(p[...], z.shape) for p in (self.shift, self.log_scale))
+        return z * jnp.exp(log_scale) + shift, log_scale.sum(axis=-1)
+
+    def inverse(self, x: Points) -> MappedPoints:
+        require_event_shape(x, (self.num_dims,), "Affine")
+        shift, log_scale = (jnp.broadcast_to(p[...], x.shape) for p in (self.shift, self.log_scale))
+        return (x - shift) * jnp.exp(-log_scale), -log_scale.sum(axis=-1)

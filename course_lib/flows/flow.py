@@ -1,0 +1,47 @@
+"""A normalizing flow: a standard normal seen through a bijection."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Key, Scalar
+
+from course_lib.flows.bijection import Bijection, Points
+from course_lib.probability import standard_normal_log_prob
+from course_lib.validation import require_event_shape, require_finite
+
+
+class Flow(nnx.Module):
+    """The density of x = g(z), z ~ N(0, I): the pushforward of the standard normal under the bijection g.
+
+    log p(x) = log N(f(x); 0, I) + log|det Df(x)|,  f = g⁻¹
+
+    Args: num_dims d; bijection g of the same d.
+    Raises: ValueError: the two dimensions differ.
+    Source: Kobyzev et al., arXiv:1908.09257, eq. 1.
+    Taught in: 03_normalizing_flow, "Two directions".
+    """
+
+    def __init__(self, num_dims: int, bijection: Bijection):
+        if bijection.num_dims != num_dims:
+            raise ValueError(
+                f"the base has {num_dims} dimensions, the bijection {bijection.num_dims}: make them equal."
+            )
+        self.num_dims, self.bijection = num_dims, bijection
+
+    def log_prob(self, x: Points | Float[np.ndarray, "*batch d"]) -> Float[Array, "*batch"]:
+        """log p(x) in nats, one for each point. Raises ValueError for a wrong d and for NaN or infinity."""
+        require_event_shape(x, (self.num_dims,), type(self).__name__)
+        require_finite(x)
+        z, log_det = self.bijection.inverse(jnp.asarray(x))
+        return standard_normal_log_prob(z) + log_det
+
+    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:
+        """Sample z, apply g: points of shape (*shape, d)."""
+        x, _ = self.bijection.forward(jax.random.normal(key, (*shape, self.num_dims)))
+        return x
+
+
+def negative_log_likelihood(model: Flow, batch: Points, key: Key[Array, ""] | None = None) -> Scalar:
+    """−(1/n) Σ log p(x) in nats: the loss for `course_lib.training.fit`. No randomness in it: `key` is unused."""
+    return -jnp.mean(model.log_prob(batch))
