@@ -1,0 +1,128 @@
+"""The rhythm of the course: short cells, few words between them, questions, exercises, a beginning and an end."""
+
+import re
+import statistics
+
+import pytest
+
+from tests.notebooks.sources import cells_of, count_words, each_source, prose, tags
+
+MOST_WORDS = 60
+MOST_LINES, USUAL_LINES = 30, 20
+EXEMPT = {"box", "derivation", "frame", "exercise"}
+TIMINGS = re.compile(r"perf_counter|\btime\.time\(|%time|process_time|\.seconds\b|compile_seconds")
+
+
+def code_lines(path) -> list[int]:
+    """Lines of each code cell that the learner reads; blank lines and checks are not counted."""
+    shown = [cell for cell in cells_of(path, "code") if "check" not in tags(cell)]
+    return [sum(bool(line.strip()) and "SOLUTION" not in line for line in cell.source.splitlines()) for cell in shown]
+
+
+def headings(path) -> list[str]:
+    return re.findall(r"^#+ .*$", "\n".join(prose(cell.source) for cell in cells_of(path, "markdown")), re.MULTILINE)
+
+
+def wordy(cells) -> list[str]:
+    """Runs of Markdown between two code cells that are too long to read before something happens."""
+    found, words, first = [], 0, ""
+    for cell in cells:
+        if cell.cell_type == "code":
+            words, first = 0, ""
+        elif not tags(cell) & EXEMPT:
+            first = first or cell.source[:60]
+            words += count_words(cell.source)
+            if words > MOST_WORDS:
+                found.append(f"{words} words from {first!r} on")
+    return found
+
+
+@each_source
+def test_code_cells_are_short(path):
+    lines = sorted(code_lines(path))
+    long = [cell.source.splitlines()[0] for cell in cells_of(path, "code") if len(cell.source.splitlines()) > 40]
+    assert 3 <= statistics.median(lines) <= 8
+    assert lines[int(0.9 * (len(lines) - 1))] <= USUAL_LINES
+    assert lines[-1] <= MOST_LINES, long
+
+
+@each_source
+def test_few_words_stand_between_two_cells(path):
+    assert wordy(cells_of(path)[1:]) == []
+
+
+@each_source
+def test_the_first_cell_is_the_title(path):
+    first = cells_of(path)[0]
+    assert first.cell_type == "markdown"
+    assert re.match(rf"# {int(path.stem[:2])} · \S", first.source)
+
+
+@each_source
+def test_sections_are_numbered_in_order_and_the_end_is_complete(path):
+    chapter, found = int(path.stem[:2]), headings(path)
+    numbers = [int(m[1]) for heading in found if (m := re.match(rf"## {chapter}\.(\d+) ", heading))]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= 3
+    for section in ("Summary", "Exercises", "Sources", "Next"):
+        assert any(re.match(rf"##+ .*{section}", heading) for heading in found), section
+
+
+@each_source
+def test_the_learner_predicts_and_meets_a_failure(path):
+    text = "\n".join(cell.source for cell in cells_of(path, "markdown"))
+    assert "**Predict" in text
+    assert "What goes wrong" in text
+
+
+@each_source
+def test_there_are_exercises_and_each_is_checked(path):
+    checks = [cell for cell in cells_of(path, "code") if "check" in tags(cell)]
+    names = [name for cell in checks for name in re.findall(r'exercise\("([^"]+)"\)', cell.source)]
+    told = re.findall(r"^#+ Exercise (\S+)", "\n".join(c.source for c in cells_of(path, "markdown")), re.MULTILINE)
+    assert len(names) >= (3 if path.stem.startswith("00") else 4)
+    assert names == told
+    assert all(name.startswith(f"{int(path.stem[:2])}.") for name in names)
+    assert all(re.search(r"check\.(close|true)\(", cell.source) for cell in checks)
+
+
+@each_source
+def test_alt_texts_say_something(path):
+    for cell in cells_of(path, "code"):
+        if alt := cell.metadata.get("alt"):
+            assert 25 <= len(alt) <= 600, alt
+            assert not re.match(r"(?i)(a |an |the )?(figure|image|picture|plot) (of|showing)\b", alt), alt
+
+
+@each_source
+def test_no_timing_is_printed(path):
+    timed = [cell.source for cell in cells_of(path, "code") if TIMINGS.search(cell.source)]
+    assert timed == []
+
+
+@each_source
+def test_nothing_is_left_to_be_done(path):
+    assert re.findall(r"\b(?:TODO|FIXME|XXX)\b", path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("markdown", "words"),
+    [
+        ("## A heading\nTwo words.", 2),
+        ("The mean $\\mu$ is $$\\frac{a}{b} c d$$ here.", 5),
+        ("Call `f(x, y)` [now](https://example.org/a b).", 3),
+        ("```python\na b c\n```\none — two", 2),
+        ("| a | b |\n|---|---|\n| c | d |", 4),
+    ],
+)
+def test_words_are_counted_as_a_learner_reads_them(markdown, words):
+    assert count_words(markdown) == words
+
+
+def test_a_wall_of_text_is_found():
+    from nbformat.v4 import new_code_cell, new_markdown_cell
+
+    wall = new_markdown_cell("word " * 40)
+    assert wordy([wall, new_code_cell("x"), wall]) == []
+    assert len(wordy([wall, wall, new_code_cell("x")])) == 1
+    assert wordy([new_markdown_cell("word " * 99, metadata={"tags": ["derivation"]})]) == []
