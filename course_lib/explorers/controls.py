@@ -1,0 +1,93 @@
+"""What a reader can move: a slider over an interval, or a choice between named options."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number in [low, high]; the table holds `count` equally spaced values, the browser interpolates between them.
+
+    Args:
+        name: the argument of the explored function.
+        label: shown beside the slider, with its unit; the name if empty.
+        step: what one press of an arrow key adds; a hundredth of the range if not given.
+            With `count` equal to the number of steps plus one there is nothing to interpolate.
+        smooth: whether the quantities change smoothly with it; False interpolates with straight lines.
+    """
+
+    name: str
+    low: float
+    high: float
+    count: int
+    start: float
+    label: str = ""
+    unit: str = ""
+    step: float | None = None
+    smooth: bool = True
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
+            raise ValueError(f"slider {self.name!r} runs from {self.low} to {self.high}; low must be below high.")
+        if not self.low <= self.start <= self.high:
+            raise ValueError(f"slider {self.name!r} starts at {self.start}, outside {self.low}…{self.high}.")
+        if self.count < 2:
+            raise ValueError(f"slider {self.name!r} has a grid of {self.count} values; it needs at least 2.")
+
+    @property
+    def grid(self) -> np.ndarray:
+        return np.linspace(self.low, self.high, self.count, dtype=np.float32)
+
+    def position(self, value: float) -> float:
+        """Where `value` lies on the grid, as a fractional index."""
+        if not self.low - 1e-6 <= value <= self.high + 1e-6:
+            raise ValueError(f"{self.name} is {value}; the slider runs from {self.low} to {self.high}.")
+        return float(np.clip((value - self.low) / (self.high - self.low), 0.0, 1.0)) * (self.count - 1)
+
+    def to_json(self) -> dict[str, Any]:
+        step = self.step if self.step is not None else (self.high - self.low) / 100
+        return {"kind": "slider", **asdict(self), "step": step, "label": self.label or self.name}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several named options; the explored function receives its number 0, 1, ….
+
+    Args:
+        start: the number of the option shown first.
+    """
+
+    name: str
+    options: tuple[str, ...]
+    start: int = 0
+    label: str = ""
+    smooth = False
+
+    def __post_init__(self) -> None:
+        if len(self.options) < 2:
+            raise ValueError(f"choice {self.name!r} offers {len(self.options)} options; it needs at least 2.")
+        if not 0 <= self.start < len(self.options):
+            raise ValueError(f"choice {self.name!r} starts at option {self.start} of {len(self.options)}.")
+
+    @property
+    def grid(self) -> np.ndarray:
+        return np.arange(len(self.options), dtype=np.int32)
+
+    def position(self, value: float) -> float:
+        if value not in range(len(self.options)):
+            raise ValueError(f"{self.name} is {value}; expected one of 0…{len(self.options) - 1}: {self.options}.")
+        return float(value)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": "choice",
+            **asdict(self),
+            "options": list(self.options),
+            "count": len(self.options),
+            "label": self.label or self.name,
+        }
+
+
+Control = Slider | Choice

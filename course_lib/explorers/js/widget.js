@@ -1,0 +1,207 @@
+// The widget: controls and panels from a specification, quantities from the table or from small networks.
+
+import { decodeTable, lookup, positions, slice } from "./table.js";
+import { decodeNetwork, forward } from "./network.js";
+import { drawPanel, format, legendEntries, palette } from "./draw.js";
+
+const make = (tag, attributes = {}, ...children) => {
+  const node = document.createElement(tag);
+  for (const [k, v] of Object.entries(attributes)) k === "text" ? (node.textContent = v) : node.setAttribute(k, v);
+  node.append(...children);
+  return node;
+};
+
+// JupyterLab, the website's theme and VS Code each say it in their own way.
+function isDark() {
+  const html = document.documentElement, body = document.body;
+  if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "false";
+  if (html.dataset.theme) return html.dataset.theme === "dark";
+  if (body.classList.contains("vscode-dark")) return true;
+  if (body.classList.contains("vscode-light")) return false;
+  return matchMedia("(prefers-color-scheme: dark)").matches && !document.querySelector(".jp-Notebook, .reveal");
+}
+
+// "KL = {kl:.2f} nats" with numbers filled in.
+export const fill = (template, scalar) =>
+  template.replace(/\{(\w+)(?::\.(\d)f)?\}/g, (_, name, digits) => format(scalar(name), Number(digits ?? 2)));
+
+// All quantities at the given control values.
+export function makeSource(spec, bytes) {
+  const tables = spec.tables.map((t) => decodeTable(bytes, t));
+  const networks = spec.networks.map((n) => decodeNetwork(bytes, n));
+  const constants = spec.constants.map((c) => ({ name: c.name, shape: c.shape, values: slice(bytes, c.offset, c.length, Float32Array) }));
+  return (values) => {
+    const at = positions(spec.controls, values), out = new Map();
+    for (const c of constants) out.set(c.name, c);
+    for (const t of tables) out.set(t.name, { values: lookup(t, at, spec.controls), shape: t.shape });
+    for (const n of networks) if (n.inputs) out.set(n.name, { values: forward(n.layers, n.inputs.map((i) => values[i])), shape: n.shape });
+    return out;
+  };
+}
+
+function drawingPad(spec, bytes, setValues) {
+  const network = decodeNetwork(bytes, spec.networks.find((n) => n.name === spec.pad.network));
+  const side = spec.pad.size, ink = new Float32Array(side * side);
+  const canvas = make("canvas", { class: "ce-pad", width: side, height: side, tabindex: "0", role: "img",
+    "aria-label": "Drawing pad: draw with the pointer; the sliders move to the code of the drawing" });
+  const paint = () => {
+    const ctx = canvas.getContext("2d"), picture = ctx.createImageData(side, side);
+    ink.forEach((v, i) => picture.data.set([...(v ? [34, 34, 34] : [255, 255, 255]), 255], 4 * i));
+    ctx.putImageData(picture, 0, 0);
+  };
+  const dot = (event) => {
+    const r = canvas.getBoundingClientRect();
+    const x = ((event.clientX - r.left) / r.width) * side, y = ((event.clientY - r.top) / r.height) * side;
+    for (let i = 0; i < side; i++) for (let j = 0; j < side; j++) if (Math.hypot(j + 0.5 - x, i + 0.5 - y) < spec.pad.brush) ink[i * side + j] = 1;
+    paint();
+    const code = forward(network.layers, ink);
+    setValues(Object.fromEntries(spec.pad.sets.map((name, i) => [name, code[i]])));
+  };
+  canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); dot(e); });
+  canvas.addEventListener("pointermove", (e) => { if (e.buttons) dot(e); });
+  const clear = make("button", { type: "button", text: "clear" });
+  clear.addEventListener("click", () => { ink.fill(0); paint(); });
+  paint();
+  return make("div", { class: "ce-padbox" }, make("span", { text: spec.pad.label }), canvas, clear);
+}
+
+function render({ model, el }) {
+  const spec = model.get("spec"), bytes = model.get("data"), source = makeSource(spec, bytes);
+  const starts = Object.fromEntries(spec.controls.map((c) => [c.name, c.start]));
+  let values = { ...starts, ...model.get("values") }, quantities, pending = 0, announce = 0;
+
+  const root = make("section", { class: "course-explorer", role: "group", "aria-label": spec.title });
+  const panels = make("div", { class: "ce-panels" }), controls = make("div", { class: "ce-controls" });
+  const readout = make("p", { class: "ce-readout" }), live = make("p", { class: "ce-live", "aria-live": "polite" });
+  root.append(make("p", { class: "ce-title", text: spec.title }), panels, readout, controls, live);
+
+  const views = spec.panels.map((panel) => {
+    const canvas = make("canvas", { role: "img" }), legend = make("div", { class: "ce-legend", "aria-hidden": "true" });
+    const box = make("div", { class: "ce-panel", style: `flex-grow:${panel.weight}; flex-basis:${Math.round(230 * panel.weight)}px` }, canvas, legend);
+    panels.append(box);
+    return { panel, canvas, legend, box };
+  });
+
+  const readoutText = () => spec.readouts.map((t) => fill(t, (name) => quantities.get(name).values[0]));
+  const spoken = () => spec.controls.map((c) => `${c.label} ${shown(c)}`).concat(readoutText()).join("; ");
+  const shown = (c) => (c.kind === "choice" ? c.options[values[c.name]] : `${format(values[c.name], c.digits)}${c.unit ? " " + c.unit : ""}`);
+
+  function paint() {
+    pending = 0;
+    quantities = source(values);
+    const dark = isDark(), theme = palette(dark), ratio = window.devicePixelRatio || 1;
+    root.classList.toggle("ce-dark", dark);
+    for (const view of views) {
+      const width = Math.max(180, Math.floor(view.box.clientWidth)), height = Math.round(Math.min(width / view.panel.aspect, 420));
+      const { canvas } = view;
+      if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+        canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio);
+        canvas.style.height = `${height}px`;
+      }
+      const ctx = canvas.getContext("2d");
+      ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+      view.scale = drawPanel(ctx, view.panel, (name) => quantities.get(name), width, height, dark);
+      canvas.setAttribute("aria-label", `${view.panel.title || spec.title}. ${spec.description} Now: ${spoken()}.`);
+      if (view.legend.dataset.dark !== String(dark)) {
+        view.legend.dataset.dark = String(dark);
+        view.legend.replaceChildren(...legendEntries(view.panel).map((e) => make("span", {},
+          make("i", { class: e.line ? "ce-line" : "ce-block", style: `border-color:${theme[e.colour]};${e.line ? `border-top-style:${e.dashed ? "dashed" : "solid"}` : `background:${theme[e.colour]}`}` }), e.label)));
+      }
+    }
+    const text = readoutText();
+    readout.replaceChildren(...text.map((t) => make("span", { text: t })));
+    readout.hidden = text.length === 0;
+    for (const row of rows) row.show();
+    clearTimeout(announce);
+    announce = setTimeout(() => { live.textContent = spoken(); }, 400);
+    root.explorer.frames += 1;
+  }
+  const schedule = () => { pending ||= requestAnimationFrame(paint); };
+
+  function setValues(changes, { save = true } = {}) {
+    for (const c of spec.controls) if (c.name in changes) {
+      const v = Number(changes[c.name]);
+      if (Number.isFinite(v)) values[c.name] = c.kind === "choice" ? Math.round(Math.max(0, Math.min(c.count - 1, v))) : Math.max(c.low, Math.min(c.high, v));
+    }
+    if (save) { model.set("values", { ...values }); model.save_changes(); }
+    schedule();
+  }
+
+  const rows = spec.controls.map((c) => {
+    const id = `ce-${Math.random().toString(36).slice(2)}`, output = make("output", { for: id });
+    let input;
+    if (c.kind === "choice") {
+      input = make("select", { id });
+      c.options.forEach((text, i) => input.append(make("option", { value: i, text })));
+    } else input = make("input", { id, type: "range", min: c.low, max: c.high, step: "any" });
+    input.dataset.control = c.name;
+    input.addEventListener("input", () => setValues({ [c.name]: c.kind === "choice" ? input.value : c.low + Math.round((input.value - c.low) / c.step) * c.step }));
+    if (c.kind === "slider") input.addEventListener("keydown", (event) => {
+      const moves = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
+      const target = event.key === "Home" ? c.low : event.key === "End" ? c.high : event.key in moves ? values[c.name] + moves[event.key] * c.step : null;
+      if (target === null) return;
+      event.preventDefault();
+      setValues({ [c.name]: Number(target.toPrecision(12)) });
+    });
+    controls.append(make("div", { class: "ce-control" }, make("label", { for: id, text: c.label }), input, ...(c.kind === "choice" ? [] : [output])));
+    return { show() {
+      if (document.activeElement !== input || Math.abs(input.value - values[c.name]) > 1e-9) input.value = values[c.name];
+      output.textContent = shown(c);
+      if (c.kind === "slider") input.setAttribute("aria-valuetext", shown(c));
+    } };
+  });
+
+  const buttons = make("div", { class: "ce-buttons" });
+  if (spec.presets.length) {
+    const select = make("select", { "aria-label": "start from" });
+    select.append(make("option", { value: "", text: "start from …" }));
+    spec.presets.forEach((p, i) => select.append(make("option", { value: i, text: p.label })));
+    select.addEventListener("change", () => { if (select.value !== "") setValues(spec.presets[select.value].values); });
+    buttons.append(select);
+  }
+  if (spec.play) {
+    const c = spec.controls.find((k) => k.name === spec.play), button = make("button", { type: "button", text: "play" });
+    let timer = 0;
+    const stop = () => { clearInterval(timer); timer = 0; button.textContent = "play"; };
+    button.addEventListener("click", () => {
+      if (timer) return stop();
+      const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      const step = calm ? (c.high - c.low) / 8 : Math.max(c.step, (c.high - c.low) / 120);
+      if (values[c.name] >= c.high - 1e-9) setValues({ [c.name]: c.low });
+      button.textContent = "pause";
+      timer = setInterval(() => {
+        setValues({ [c.name]: values[c.name] + step });
+        if (!root.isConnected || values[c.name] >= c.high - 1e-9) stop();
+      }, calm ? 700 : 33);
+    });
+    buttons.append(button);
+  }
+  const reset = make("button", { type: "button", text: "reset", class: "ce-reset" });
+  reset.addEventListener("click", () => setValues(starts));
+  buttons.append(reset);
+  if (spec.pad) controls.append(drawingPad(spec, bytes, setValues));
+  controls.append(buttons);
+
+  for (const view of views) if (view.panel.drag) {
+    const [nx, ny] = view.panel.drag, move = (event) => {
+      const r = view.canvas.getBoundingClientRect();
+      setValues({ [nx]: view.scale.vx(event.clientX - r.left), [ny]: view.scale.vy(event.clientY - r.top) });
+    };
+    view.canvas.classList.add("ce-drag");
+    view.canvas.addEventListener("pointerdown", (e) => { view.canvas.setPointerCapture(e.pointerId); move(e); });
+    view.canvas.addEventListener("pointermove", (e) => { if (e.buttons) move(e); });
+  }
+
+  root.explorer = { frames: 0, spec, values: () => ({ ...values }), set: setValues, repaint: paint,
+    get: (name) => Array.from(source(values).get(name).values) };
+  el.append(root);
+  const onModel = () => { values = { ...values, ...model.get("values") }; schedule(); };
+  model.on("change:values", onModel);
+  const resize = new ResizeObserver(schedule), theme = new MutationObserver(schedule);
+  views.forEach((v) => resize.observe(v.box));
+  for (const node of [document.documentElement, document.body]) theme.observe(node, { attributes: true, attributeFilter: ["data-theme", "data-jp-theme-light", "class"] });
+  paint();
+  return () => { model.off("change:values", onModel); resize.disconnect(); theme.disconnect(); };
+}
+
+export default { render };

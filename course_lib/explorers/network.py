@@ -1,0 +1,66 @@
+"""A dense network whose weights travel to the browser, for explorers with one slider for each latent dimension."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "linear": lambda a: a,
+    "relu": lambda a: np.maximum(a, 0),
+    "tanh": np.tanh,
+    "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
+    "softplus": lambda a: np.logaddexp(a, 0),
+    "silu": lambda a: a / (1 + np.exp(-a)),
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """y = act_L(… act_1(x W_1 + b_1) … W_L + b_L), computed in the browser from the sliders named in `inputs`.
+
+    Args:
+        name: the quantity that the output becomes.
+        layers: (kernel (in, out), bias (out,), activation) each.
+        inputs: the sliders that make up x, in order; empty for a network that only a drawing pad feeds.
+        shape: the output's shape, such as (28, 28).
+    """
+
+    name: str
+    layers: Sequence[tuple[np.ndarray, np.ndarray, str]]
+    inputs: Sequence[str]
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        width = len(self.inputs) or np.shape(self.layers[0][0])[0]
+        for i, (kernel, bias, activation) in enumerate(self.layers):
+            if np.shape(kernel) != (width, np.size(bias)):
+                raise ValueError(
+                    f"layer {i} of network {self.name!r} has a kernel of shape {np.shape(kernel)} and a bias of "
+                    f"{np.size(bias)}; expected ({width}, {np.size(bias)})."
+                )
+            if activation not in ACTIVATIONS:
+                raise ValueError(
+                    f"layer {i} of network {self.name!r}: activation {activation!r} is not one of {list(ACTIVATIONS)}."
+                )
+            width = np.size(bias)
+        if int(np.prod(self.shape)) != width:
+            raise ValueError(
+                f"network {self.name!r} gives {width} numbers; its shape {self.shape} needs {np.prod(self.shape)}."
+            )
+
+    def output(self, x: Sequence[float] | np.ndarray) -> np.ndarray:
+        """The same computation in numpy: what the browser must show."""
+        y = np.asarray(x, np.float32)
+        for kernel, bias, activation in self.layers:
+            y = ACTIVATIONS[activation](y @ np.asarray(kernel, np.float32) + np.asarray(bias, np.float32))
+        return y.reshape(self.shape)
+
+    def to_json(self, put: Callable[[np.ndarray], int]) -> dict[str, Any]:
+        layers = []
+        for kernel, bias, activation in self.layers:
+            both = np.concatenate([np.ravel(kernel), np.ravel(bias)]).astype(np.float32)
+            rows, columns = np.shape(kernel)
+            layers.append({"inputs": rows, "outputs": columns, "activation": activation, "offset": put(both)})
+        return {"name": self.name, "inputs": list(self.inputs), "shape": list(self.shape), "layers": layers}

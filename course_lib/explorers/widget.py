@@ -1,0 +1,167 @@
+"""`explore`: a pure function of slider values becomes an interactive figure that needs no kernel to move."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import jax
+import numpy as np
+import traitlets
+
+from course_lib.explorers.controls import Control, Slider
+from course_lib.explorers.marks import Panel
+from course_lib.explorers.network import Network
+from course_lib.explorers.still import still_png
+from course_lib.explorers.table import Quantity, interpolate, tabulate
+
+_HERE = Path(__file__).parent / "js"
+
+
+def _javascript() -> str:
+    """The drawing core's files as one module: the browser receives them together, so their imports go."""
+    text = "\n".join(
+        (_HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("table", "network", "draw", "widget")
+    )
+    return "\n".join(line for line in text.split("\n") if not line.startswith("import "))
+
+
+class Explorer(anywidget.AnyWidget):
+    """An interactive figure. Made by `explore`; `values` holds where the sliders stand and may be set from Python."""
+
+    _esm = _javascript()
+    _css = (_HERE / "explorer.css").read_text(encoding="utf-8")
+    spec = traitlets.Dict().tag(sync=True)
+    data = traitlets.Bytes().tag(sync=True)
+    values = traitlets.Dict().tag(sync=True)
+
+    fn: Callable[..., dict[str, Any]]
+    controls: Sequence[Control]
+    tables: dict[str, Quantity]
+    constants: dict[str, np.ndarray]
+    networks: Sequence[Network]
+
+    def __repr__(self) -> str:
+        return f"Explorer({self.spec.get('title', '')!r})"
+
+    def current(self) -> dict[str, float]:
+        return {c.name: self.values.get(c.name, c.start) for c in self.controls}
+
+    def exact(self, **values: float) -> dict[str, np.ndarray]:
+        """Every quantity computed by the function itself, at the given or the current slider values."""
+        at = self.current() | values
+        arguments = {c.name: np.asarray(at[c.name], c.grid.dtype) for c in self.controls}
+        out = {name: np.asarray(value) for name, value in jax.jit(self.fn)(**arguments).items()}
+        return out | self._untabulated(at)
+
+    def shown(self, **values: float) -> dict[str, np.ndarray]:
+        """Every quantity as the browser shows it: interpolated in the table."""
+        at = self.current() | values
+        return {name: interpolate(q, self.controls, at) for name, q in self.tables.items()} | self._untabulated(at)
+
+    def _untabulated(self, at: dict[str, float]) -> dict[str, np.ndarray]:
+        outputs = {n.name: n.output([at[i] for i in n.inputs]) for n in self.networks if n.inputs}
+        return self.constants | outputs
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The live widget, and beside it a still picture for print, slides and pages that show no widgets."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        picture = still_png(self.spec, self.shown())
+        alt = f"{self.spec['title']}. {self.spec['description']}"
+        return data | {"image/png": picture}, metadata | {"image/png": {"alt": alt}}
+
+
+def explore(
+    fn: Callable[..., dict[str, Any]],
+    controls: Sequence[Control],
+    panels: Sequence[Panel],
+    *,
+    title: str,
+    description: str,
+    readouts: Sequence[str] = (),
+    constants: Mapping[str, Any] | None = None,
+    networks: Sequence[Network] = (),
+    presets: Mapping[str, Mapping[str, float]] | None = None,
+    play: str = "",
+    pad: Mapping[str, Any] | None = None,
+) -> Explorer:
+    """Make an interactive figure from a pure function of slider values.
+
+    The function is evaluated on the whole grid of the controls in one compiled call. The table travels with the widget;
+    the browser interpolates and draws. The figure therefore moves in JupyterLab and on a static page alike.
+
+    Args:
+        fn: takes one number for each control, by name; returns a dict of arrays, whose shapes do not depend on them.
+        controls: sliders and choices.
+        panels: what to draw, by the names that `fn`, `constants` and `networks` define.
+        description: what the figure shows, for readers who cannot see it.
+        readouts: lines of text with scalars filled in: "KL = {kl:.2f} nats".
+        constants: arrays that no control changes.
+        networks: dense networks that the browser runs, for more sliders than a table could hold.
+        presets: named slider settings to start from.
+        play: the slider that a *play* button moves from its low to its high end.
+        pad: a drawing pad whose picture goes through a network and moves sliders:
+            {"network": name, "size": 28, "sets": [slider names], "label": text, "brush": radius in pixels}.
+
+    Returns:
+        the widget; `exact()` and `shown()` give its quantities in Python.
+
+    Raises:
+        ValueError: an unknown name, a bad grid, or infinite values, with what was expected.
+
+    Taught in: CONTRIBUTING, "How to make an explorer"
+    """
+    tables = tabulate(fn, controls)
+    fixed = {name: np.asarray(value, np.float32) for name, value in (constants or {}).items()}
+    names = {c.name for c in controls}
+    for panel in panels:
+        panel.check(set(tables) | set(fixed) | {n.name for n in networks}, names)
+    for name in (play, *(pad or {}).get("sets", ()), *(k for p in (presets or {}).values() for k in p)):
+        if name and name not in names:
+            raise ValueError(f"{name!r} is no control; the controls are {sorted(names)}.")
+
+    blob = bytearray()
+
+    def put(array: np.ndarray) -> int:
+        blob.extend(b"\0" * (-len(blob) % 4))
+        offset = len(blob)
+        blob.extend(np.ascontiguousarray(array).tobytes())
+        return offset
+
+    def control_json(c: Control) -> dict[str, Any]:
+        entry = c.to_json()
+        if isinstance(c, Slider):
+            entry["digits"] = max(0, min(4, int(np.ceil(-np.log10(entry["step"]) - 1e-9))))
+        return entry
+
+    spec = {
+        "title": title,
+        "description": description,
+        "controls": [control_json(c) for c in controls],
+        "panels": [p.to_json() for p in panels],
+        "readouts": list(readouts),
+        "presets": [{"label": k, "values": dict(v)} for k, v in (presets or {}).items()],
+        "play": play,
+        "pad": dict(pad) if pad else None,
+        "tables": [
+            {
+                "name": k,
+                "shape": list(q.shape),
+                "grid": list(q.grid_shape),
+                "low": q.low,
+                "high": q.high,
+                "offset": put(q.levels),
+            }
+            for k, q in tables.items()
+        ],
+        "constants": [
+            {"name": k, "shape": list(a.shape), "length": int(a.size), "offset": put(a)} for k, a in fixed.items()
+        ],
+        "networks": [n.to_json(put) for n in networks],
+    }
+    widget = Explorer(spec=spec, data=bytes(blob), values={c.name: c.start for c in controls})
+    widget.fn, widget.controls, widget.tables, widget.constants, widget.networks = fn, controls, tables, fixed, networks
+    return widget
