@@ -83,7 +83,7 @@ def _download(file: Path) -> Path:
 def _read(file: Path) -> list[np.ndarray]:
     """The four arrays, images as float32 in [0, 1] and labels as int32, only if they are exactly MNIST's."""
     try:
-        with np.load(file) as archive:
+        with file.open("rb") as stream, np.load(stream) as archive:
             arrays = [archive[name] for name in ARRAYS]
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{file} is damaged or no MNIST archive ({error}). Delete it. {_what_to_do()}") from error
