@@ -1,16 +1,20 @@
-"""One epoch as one compiled program, and the validation loss as another."""
+"""One epoch, with the validation that follows it, as one compiled program."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 Loss = Callable[[Any, Any, Key[Array, ""]], Float[Array, ""]]
-TrainState = tuple[nnx.State, nnx.State, optax.OptState]  # parameters, the model's other state, the optimizer's state
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss, or a parameter, became NaN or infinite during training."""
 
 
 def epoch_order(
@@ -25,63 +29,80 @@ def epoch_order(
 
 def scalar_loss(loss: Loss, model: nnx.Module, batch: Any, key: Key[Array, ""]) -> Float[Array, ""]:
     """Call `loss` and insist on one number."""
-    value = loss(model, batch, key)
-    if jnp.shape(value) != ():
-        raise ValueError(f"The loss has shape {jnp.shape(value)}; expected a scalar. Return its mean over the batch.")
-    return jnp.asarray(value)
+    value = jnp.asarray(loss(model, batch, key))
+    if value.shape:
+        raise ValueError(f"The loss has shape {value.shape}; expected a scalar. Return its mean over the batch.")
+    return value
 
 
-def epoch_program(graphdef: Any, loss: Loss, optimizer: optax.GradientTransformation, batch_size: int) -> Callable:
-    """Build `run(state, data, key, epoch) -> (state, step losses, all parameters finite)`, ready for `jax.jit`."""
+def mean_loss(loss: Loss, build: Callable, data: Any, key: Key[Array, ""], batch_size: int) -> Float[Array, ""]:
+    """The mean of `loss` over all examples, in batches; the last may be smaller and counts for less."""
+    size = jax.tree.leaves(data)[0].shape[0]
+    batches, left = divmod(size, batch_size)
+    whole, keys, total = batches * batch_size, jax.random.split(key, batches + 1), jnp.zeros(())
+    if batches:
+        stacked = jax.tree.map(lambda x: x[:whole].reshape(batches, batch_size, *x.shape[1:]), data)
+        total += batch_size * jax.lax.map(lambda xk: scalar_loss(loss, build(), *xk), (stacked, keys[:-1])).sum()
+    if left:
+        total += left * scalar_loss(loss, build(), jax.tree.map(lambda x: x[whole:], data), keys[-1])
+    return total / size
+
+
+def epoch_program(
+    graphdef: Any, loss: Loss, validation_loss: Loss, optimizer: optax.GradientTransformation, batch_size: int
+) -> Callable:
+    """Make the function of one epoch, ready for `jax.jit` with its first argument donated.
+
+    Returns:
+        `run(state, data, validation, key, epoch) -> (state, loss of each step, validation loss, parameters finite)`.
+        `state` is (parameters, the model's other state, the optimizer's state).
+    """
     update = optax.with_extra_args_support(optimizer).update
 
-    def run(
-        state: TrainState, data: Any, key: Key[Array, ""], epoch: Int[Array, ""]
-    ) -> tuple[TrainState, Float[Array, " steps"], Bool[Array, ""]]:
-        def step(state: TrainState, inputs: tuple) -> tuple[TrainState, Float[Array, ""]]:
-            params, rest, opt_state = state
-            chosen, step_key = inputs
+    def run(state: Any, data: Any, validation: Any, key: Key[Array, ""], epoch: Int[Array, ""]) -> tuple:
+        def step(state: Any, inputs: Any) -> tuple[Any, Array]:
+            (params, rest, opt_state), (chosen, step_key) = state, inputs
             batch = jax.tree.map(lambda x: x[chosen], data)
 
-            def objective(params: nnx.State) -> tuple[Float[Array, ""], nnx.State]:
+            def objective(params: Any) -> tuple[Array, Any]:
                 model = nnx.merge(graphdef, params, rest)
                 model.train()
                 value = scalar_loss(loss, model, batch, step_key)
                 return value, nnx.as_pure(nnx.state(model, nnx.Not(nnx.Param)))
 
-            (value, new_rest), grads = jax.value_and_grad(objective, has_aux=True)(params)
-            updates, opt_state = update(
-                grads, opt_state, params, value=value, grad=grads, value_fn=lambda p: objective(p)[0]
-            )
-            return (optax.apply_updates(params, updates), new_rest, opt_state), value
+            (value, new_rest), grad = jax.value_and_grad(objective, has_aux=True)(params)
+            extra = {"value": value, "grad": grad, "value_fn": lambda p: objective(p)[0]}  # what line searches ask for
+            change, opt_state = update(grad, opt_state, params, **extra)
+            return (optax.apply_updates(params, change), new_rest, opt_state), value
+
+        def trained() -> nnx.Module:
+            model = nnx.merge(graphdef, *state[:2])
+            model.eval()
+            return model
 
         size = jax.tree.leaves(data)[0].shape[0]
         state, losses = jax.lax.scan(step, state, epoch_order(key, epoch, size, batch_size))
+        measured = -epoch.astype(losses.dtype)  # without validation each epoch counts as better than the one before
+        if validation is not None:
+            measured = mean_loss(validation_loss, trained, validation, jax.random.fold_in(key, 0), batch_size)
         finite = jnp.array([jnp.isfinite(x).all() for x in jax.tree.leaves(state[0])]).all()
-        return state, losses, finite
+        return state, losses, measured, finite
 
     return run
 
 
-def validation_program(graphdef: Any, loss: Loss, batch_size: int) -> Callable:
-    """Build `run(params, rest, data, key) -> loss`: the mean over every example, the last small batch included."""
-
-    def run(params: nnx.State, rest: nnx.State, data: Any, key: Key[Array, ""]) -> Float[Array, ""]:
-        def batch_loss(inputs: tuple) -> Float[Array, ""]:
-            model = nnx.merge(graphdef, params, rest)
-            model.eval()
-            return scalar_loss(loss, model, *inputs)
-
-        size = jax.tree.leaves(data)[0].shape[0]
-        batches, left = divmod(size, batch_size)
-        whole = batches * batch_size
-        keys = jax.random.split(key, batches + 1)
-        total = jnp.zeros(())
-        if batches:
-            stacked = jax.tree.map(lambda x: x[:whole].reshape(batches, batch_size, *x.shape[1:]), data)
-            total += batch_size * jax.lax.map(batch_loss, (stacked, keys[:batches])).sum()
-        if left:
-            total += left * batch_loss((jax.tree.map(lambda x: x[whole:], data), keys[batches]))
-        return total / size
-
-    return run
+def trouble(losses: np.ndarray, measured: float, epoch: int, order: Int[Array, "steps batch"]) -> str:
+    """What became NaN or infinite, where, and what to try."""
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if len(bad):
+        step, examples = bad[0], ", ".join(map(str, order[bad[0], :5]))
+        what = f"The loss is {losses[step]} at epoch {epoch}, step {step + 1} of {len(losses)} (examples {examples}, …)"
+    elif np.isfinite(measured):
+        what = f"A parameter became NaN or infinite at epoch {epoch}, in the last step"
+    else:
+        what = f"The validation loss is {measured} after epoch {epoch}"
+    return (
+        f"{what}. Try a smaller learning rate, or clip gradients with "
+        "optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3)), or look at the data for values out of range. "
+        "The model holds its best state so far."
+    )

@@ -1,9 +1,8 @@
 """The one training loop of the course."""
 
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,27 +12,30 @@ from flax import nnx
 from jaxtyping import Array, Key
 from tqdm.auto import tqdm
 
-from course_lib.training.epoch import Loss, TrainState, epoch_order, epoch_program, validation_program
-from course_lib.training.history import History, NonFiniteLossError
+from course_lib.training.checkpoint import Checkpoint, CheckpointError, settings
+from course_lib.training.epoch import Loss, NonFiniteLossError, epoch_order, epoch_program, trouble
+from course_lib.training.history import History
 from course_lib.validation import require_finite, require_positive
 
 
-@dataclass(frozen=True)
-class Progress:
-    """All that a run has come to. It is replaced as a whole, so an interruption never finds it half changed."""
+class Progress(NamedTuple):
+    """All that a run has come to: replaced as a whole, so that no interruption finds it half changed."""
 
-    state: TrainState
-    best: tuple[nnx.State, nnx.State]
-    best_epoch: int = 0
-    best_loss: float = float("inf")
-    train: tuple[float, ...] = ()
-    validation: tuple[float, ...] = ()
-    seconds: float = 0.0
+    state: Any  # parameters, the model's other state, the optimizer's state; given away to the next epoch
+    best: Any  # parameters and other state at the best epoch
+    losses: np.ndarray  # (epochs, 2): training and validation
+    seconds: Any = np.float64(0)
 
     @property
-    def epoch(self) -> int:
-        """Epochs completed."""
-        return len(self.train)
+    def best_epoch(self) -> int:
+        """The epoch, from 1, of the lowest validation loss; without validation the last one."""
+        return int(np.argmin(self.losses[:, 1])) + 1 if len(self.losses) else 0
+
+    def verdict(self, epochs: int, patience: int | None) -> str:
+        """Why the run is over, or ""."""
+        if patience is not None and len(self.losses) - self.best_epoch >= patience:
+            return "early"
+        return "finished" if len(self.losses) >= epochs else ""
 
 
 def fit(
@@ -51,30 +53,32 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> History:
-    """Train `model` in place by stochastic gradient descent on `loss`; it holds the best state at the end.
+    """Train `model` in place by gradient steps on `loss`; it ends in its best state.
 
-    Each epoch takes ⌊n / batch_size⌋ steps θ ← θ + u(∇_θ loss) over a new random order of the examples.
+    An epoch is ⌊n / batch_size⌋ steps θ ← θ + u(∇θ loss) over the examples in a new random order; the incomplete
+    last batch is left out, another one each time.
 
     Args:
-        model: a flax.nnx module; its `nnx.Param`s are trained, its other state (batch statistics, keys) carried.
-        loss: `loss(model, batch, key) -> scalar`, a mean over the batch (nats).
+        model: its `nnx.Param`s are trained; its other state (batch statistics, dropout keys) is carried along.
+        loss: `loss(model, batch, key) -> scalar`, the mean over the batch (nats).
         data: an array or a tuple of arrays with equal first axis; `batch` has the same structure.
-        key: all randomness comes from `fold_in(key, epoch)`, so equal keys give equal runs.
-        epochs: most passes over the data.
-        batch_size: examples a step; an incomplete last batch is left out, another one each epoch.
-        optimizer: any optax transformation; default `optax.adam(1e-3)`.
-        validation: examples never trained on, same structure as `data`. The state with the lowest loss on them is
-            kept (the state before training competes too). Without it the state of the last epoch is kept.
-        validation_loss: what to measure there; default `loss`. It sees the model in `eval` mode and a fixed key.
+        key: source of all randomness, by `fold_in(key, epoch)`: equal keys give equal runs.
+        epochs: passes over the data, at most.
+        batch_size: examples in a step.
+        optimizer: any optax transformation; `optax.adam(1e-3)` if None.
+        validation: examples apart from `data`. The model ends in the state with the lowest loss on them; without
+            them, in the state after the last epoch.
+        validation_loss: `loss` if None. It sees the model in `eval` mode and the same key each time.
         patience: stop after this many epochs without a better validation loss.
-        checkpoint: folder to save to and resume from.
+        checkpoint: folder to save to and to resume from. Saved after an epoch as often as costs 5 % of the time,
+            and at the end. Stopped at any moment and resumed, a run ends bit for bit where it would have ended.
         progress: show a progress bar.
 
     Returns:
-        The `History` of the run.
+        The losses of each epoch and how the run ended. Ctrl-C ends it too, as "interrupted".
 
     Raises:
-        ValueError: data, sizes or checkpoint that cannot be used.
+        ValueError: data or sizes that cannot be used; a checkpoint of another run, or damaged (`CheckpointError`).
         NonFiniteLossError: the loss became NaN or infinite; the model holds the best state so far.
 
     Taught in: 00_start_here, "Training"
@@ -83,101 +87,95 @@ def fit(
         if value is not None:
             require_positive(value, name)
     if validation is None and (patience is not None or validation_loss is not None):
-        raise ValueError("patience and validation_loss need validation data; give validation=….")
-    data = _on_device(data, "data")
-    size = jax.tree.leaves(data)[0].shape[0]
-    if batch_size > size:
-        raise ValueError(f"batch_size is {batch_size}, but data has {size} examples; choose batch_size ≤ {size}.")
+        raise ValueError("patience and validation_loss need validation examples; give validation as well.")
+    data, size = _on_device(data, "data")
     if validation is not None:
-        validation = _on_device(validation, "validation")
+        validation, _ = _on_device(validation, "validation")
+    if batch_size > size:
+        raise ValueError(f"batch_size is {batch_size}, but data has {size} examples; choose at most {size}.")
     optimizer = optimizer or optax.adam(1e-3)
-
-    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
-    params, rest = nnx.as_pure((params, rest))
-    now = Progress(_copy((params, rest, optimizer.init(params))), (params, rest))
-    steps, compile_seconds, stopped = size // batch_size, 0.0, "finished"
-    bar = tqdm(total=epochs, initial=now.epoch, leave=False, disable=not progress, unit="epoch")
+    graphdef, *pieces = nnx.split(model, nnx.Param, ...)
+    best = _copy(nnx.as_pure(tuple(pieces)))
+    now = Progress(_copy((*best, optimizer.init(best[0]))), best, np.empty((0, 2)))
+    begin, compile_seconds, stopped, store = time.perf_counter(), 0.0, "interrupted", None
+    bar = tqdm(total=epochs, leave=False, disable=not progress, unit="epoch", postfix="compiling")
     try:
-        begin = time.perf_counter()
-        run = jax.jit(epoch_program(graphdef, loss, optimizer, batch_size), donate_argnums=0)
-        run = run.lower(now.state, data, key, jnp.int32(1)).compile()
-        validate = None
-        if validation is not None:
-            validate = jax.jit(validation_program(graphdef, validation_loss or loss, batch_size))
-            validation_key = jax.random.fold_in(key, 0)
-            validate = validate.lower(params, rest, validation, validation_key).compile()
-            now = replace(now, best_loss=float(validate(params, rest, validation, validation_key)))
+        program = epoch_program(graphdef, loss, validation_loss or loss, optimizer, batch_size)
+        lowered = jax.jit(program, donate_argnums=0).lower(now.state, data, validation, key, jnp.int32(0))
+        if checkpoint is not None:
+            contents = {"data": data, "validation": validation, "key": key}
+            sizes = {"batch_size": batch_size, "patience": patience}
+            store = Checkpoint(checkpoint, settings(sizes, contents, now.state, lowered.as_text()))
+            now = store.load(now)
+            if len(now.losses) > epochs:
+                raise CheckpointError(f"{checkpoint} holds {len(now.losses)} epochs of this run; ask for no fewer.")
+        run = lowered.compile() if not now.verdict(epochs, patience) else None
         compile_seconds = time.perf_counter() - begin
-        while now.epoch < epochs:
-            if patience is not None and now.epoch - now.best_epoch >= patience:
-                stopped = "early"
-                break
-            begin, epoch = time.perf_counter(), now.epoch + 1
-            state, losses, finite = run(now.state, data, key, jnp.int32(epoch))
-            losses = np.asarray(_wait(losses))
-            if not (np.isfinite(losses).all() and finite):
-                raise NonFiniteLossError(_explain(losses, epoch, epoch_order(key, epoch, size, batch_size)[0], now))
-            now = replace(now, state=state, train=(*now.train, float(losses.mean())))
-            if validate is None:
-                now = replace(now, best=_copy(state[:2]), best_epoch=epoch)
-            else:
-                value = float(_wait(validate(*state[:2], validation, validation_key)))
-                now = replace(now, validation=(*now.validation, value))
-                if value < now.best_loss:
-                    now = replace(now, best=_copy(state[:2]), best_epoch=epoch, best_loss=value)
-            now = replace(now, seconds=now.seconds + time.perf_counter() - begin)
-            bar.set_postfix_str(f"train {now.train[-1]:.2f}", refresh=False)
+        bar.initial = bar.n = len(now.losses)
+        bar.unpause()
+        while run and not now.verdict(epochs, patience):
+            begin, epoch = time.perf_counter(), len(now.losses) + 1
+            state, losses, measured, finite = run(now.state, data, validation, key, jnp.int32(epoch))
+            losses, measured = np.asarray(_wait(losses)), float(measured)
+            if not (np.isfinite(losses).all() and np.isfinite(measured) and finite):
+                order = epoch_order(key, epoch, size, batch_size)[0]
+                raise NonFiniteLossError(trouble(losses, measured, epoch, order))
+            rows = np.vstack([now.losses, [losses.mean(dtype=np.float64), measured]])
+            after = Progress(state, now.best, rows, now.seconds + time.perf_counter() - begin)
+            now = after._replace(best=_copy(state[:2])) if after.best_epoch == epoch else after
+            if store:
+                store.save(now, at_once=bool(now.verdict(epochs, patience)))
+            shown = f"train {rows[-1, 0]:.2f}" + ("" if validation is None else f", validation {measured:.2f}")
+            bar.set_postfix_str(shown, refresh=False)
             bar.update()
+        stopped = now.verdict(epochs, patience)
     except KeyboardInterrupt:
-        stopped = "interrupted"
-        print(f"Interrupted after epoch {now.epoch}; the model holds the state of epoch {now.best_epoch}.")
+        print(f"Interrupted after {len(now.losses)} epochs; the model holds its best state, of epoch {now.best_epoch}.")
     finally:
+        _hold(model, now.best)
         bar.close()
-        nnx.update(model, *now.best)
     return History(
-        np.asarray(now.train),
-        None if validation is None else np.asarray(now.validation),
-        now.best_epoch,
-        steps * now.epoch,
-        now.seconds,
-        compile_seconds,
-        stopped,
+        train_loss=now.losses[:, 0],
+        validation_loss=None if validation is None else now.losses[:, 1],
+        best_epoch=now.best_epoch,
+        steps=size // batch_size * len(now.losses),
+        seconds=float(now.seconds),
+        compile_seconds=compile_seconds,
+        stopped=stopped,
     )
 
 
-def _explain(losses: np.ndarray, epoch: int, order: Array, now: Progress) -> str:
-    bad = np.flatnonzero(~np.isfinite(losses))
-    step = int(bad[0]) if len(bad) else len(losses) - 1
-    what = f"The loss is {losses[step]}" if len(bad) else "A parameter is NaN or infinite"
-    examples = ", ".join(map(str, np.asarray(order[step])[:5]))
-    return (
-        f"{what} at epoch {epoch}, step {step + 1} of {len(losses)}, in the batch of examples {examples}, … of the "
-        "data. Try a smaller learning rate, or clip gradients with optax.chain(optax.clip_by_global_norm(1.0), "
-        "optax.adam(1e-3)), or look at these examples for values that are out of range. "
-        f"The model holds its best state so far (epoch {now.best_epoch})."
-    )
-
-
-def _on_device(data: Any, name: str) -> Any:
+def _on_device(data: Any, name: str) -> tuple[Any, int]:
+    """The data as JAX arrays, and the number of examples."""
     leaves = jax.tree.leaves(data)
     shapes = [np.shape(x) for x in leaves]
-    if not leaves or any(shape == () or shape[0] != shapes[0][0] for shape in shapes):
-        raise ValueError(f"{name} has shapes {shapes}; expected an array, or arrays with equal first axis (examples).")
-    if shapes[0][0] == 0:
-        raise ValueError(f"{name} is empty: shapes {shapes}. Give at least one example.")
+    if not leaves or () in shapes or len({shape[0] for shape in shapes}) > 1 or shapes[0][0] == 0:
+        raise ValueError(
+            f"{name} has shapes {shapes}; expected an array or a tuple of arrays whose first axes, "
+            "the examples, are equal and not empty."
+        )
     for leaf in leaves:
         require_finite(leaf, name)
-    return jax.tree.map(jnp.asarray, data)
+    return jax.tree.map(jnp.asarray, data), shapes[0][0]
 
 
 def _copy(tree: Any) -> Any:
-    """Fresh buffers, not weakly typed: what is donated belongs to nobody else."""
-    return jax.tree.map(lambda x: jnp.array(x, dtype=x.dtype, copy=True), tree)
+    """Buffers of our own, with strong types: what is given away to an epoch belongs to nobody else."""
+    return jax.tree.map(lambda x: jnp.array(x, dtype=jnp.asarray(x).dtype, copy=True), tree)
 
 
 def _wait(x: Array) -> Array:
-    """Wait for a result so that Ctrl-C is heard meanwhile, at most 2 % late."""
+    """Wait for `x` in short naps, in which Ctrl-C is heard; they cost at most 2 % of the time."""
     begin = time.perf_counter()
-    while not x.is_ready():
+    while not x.is_ready():  # pyright: ignore[reportAttributeAccessIssue]
         time.sleep(min(0.05, 1e-4 + 0.02 * (time.perf_counter() - begin)))
     return x
+
+
+def _hold(model: nnx.Module, state: Any) -> None:
+    """Put `state` into the model, whole even if Ctrl-C comes meanwhile."""
+    while True:
+        try:
+            return nnx.update(model, *state)
+        except KeyboardInterrupt:
+            continue

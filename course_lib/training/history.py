@@ -1,4 +1,4 @@
-"""What `fit` returns, and the error that it stops with when the loss is no number."""
+"""What `fit` returns."""
 
 from dataclasses import dataclass
 
@@ -6,21 +6,17 @@ import numpy as np
 from jaxtyping import Float
 
 
-class NonFiniteLossError(ArithmeticError):
-    """The loss, or a parameter, became NaN or infinite during training."""
-
-
 @dataclass(frozen=True, repr=False, eq=False)
 class History:
     """The course of one training run.
 
     Attributes:
-        train_loss: mean loss over the steps of each epoch (nats, as the loss gives it).
+        train_loss: mean loss over the steps of each epoch (nats, or the unit of the loss).
         validation_loss: mean loss over the whole validation set after each epoch, or None.
         best_epoch: epoch whose state the model holds, counted from 1; 0 is the state before training.
         steps: optimizer steps taken.
-        seconds: time spent in epochs and validation, compilation not included, over all resumed parts.
-        compile_seconds: time spent tracing and compiling in this call.
+        seconds: time of all epochs, those before a resume included, compilation not.
+        compile_seconds: time spent on tracing and compiling in this call.
         stopped: "finished", "early" (no improvement for `patience` epochs) or "interrupted".
     """
 
@@ -33,9 +29,9 @@ class History:
     stopped: str
 
     def __repr__(self) -> str:
-        """One line without timings, so that a notebook prints the same on every machine."""
+        """One line with the losses of the best epoch and no timing: it prints the same every time."""
         epochs = len(self.train_loss)
-        parts = [f"{epochs} epochs (best: {self.best_epoch or 'the initial state'})"]
+        parts = [f"{epochs} epoch{'s' * (epochs != 1)} (best: {self.best_epoch or 'before training'})"]
         if epochs:
             shown = (self.best_epoch or epochs) - 1
             parts.append(f"train {self.train_loss[shown]:.2f}")
