@@ -47,11 +47,12 @@ def image_grid(
     cell: float = 0.55,
     vmin: float = 0.0,
     vmax: float = 1.0,
+    cmap: str | None = None,
 ) -> Figure:
-    """Many images in one grid, ink 1 and paper 0."""
+    """Many images in one grid, ink 1 and paper 0; a diverging `cmap` such as "PuOr_r" for signed weights."""
     rows = -(-len(images) // columns)
     figure, ax = plt.subplots(figsize=(cell * columns, cell * rows + (0.3 if title else 0)))
-    ax.imshow(tile(images, columns, fill=0.15), vmin=vmin, vmax=vmax)
+    ax.imshow(tile(images, columns, fill=0.15 * vmax), vmin=vmin, vmax=vmax, cmap=cmap)
     ax.set(xticks=[], yticks=[], title=title)
     ax.spines[:].set_visible(False)
     return figure
