@@ -107,12 +107,12 @@ class Vae(nnx.Module):
         require_positive(num_samples, "num_samples")
         mean, log_sigma = self.encode(x)
 
-        def log_joint_and_q(key: Array) -> tuple[Array, Array]:
-            z = reparameterize(key, mean, log_sigma)
+        def log_joint_and_q(i: Array) -> tuple[Array, Array]:
+            z = reparameterize(jax.random.fold_in(key, i), mean, log_sigma)
             log_q = normal_log_prob(z, mean, log_sigma).sum(axis=-1)
             return self.log_likelihood(x, z) + standard_normal_log_prob(z), log_q
 
-        return iwae_bound(*jax.lax.map(log_joint_and_q, jax.random.split(key, num_samples)))
+        return iwae_bound(*jax.lax.map(log_joint_and_q, jnp.arange(num_samples)))
 
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:
         """Draw z ~ N(0, I), then x ~ p(x|z): shape (*shape, d)."""

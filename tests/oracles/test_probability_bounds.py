@@ -64,7 +64,7 @@ def test_prior_sampling_loses_its_samples_as_the_dimension_grows():
     evidence_squared = np.exp(2 * EXACT)
     second_moment = np.exp(float(normal_log_prob(X, 0.0, 0.5 * np.log(1.5)))) / np.sqrt(4 * np.pi)
     ratio = evidence_squared / second_moment
-    # the estimate's own noise grows with d: ten per cent is about four of its standard errors at d = 6
+    # the estimate's own noise grows with d: ten per cent is about three of its standard errors at d = 6
     np.testing.assert_allclose(sizes, ratio ** np.arange(1, 7), rtol=0.1)
 
 
