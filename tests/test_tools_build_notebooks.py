@@ -31,7 +31,7 @@ for _ in tqdm(range(3)):
 
 # %% alt="A straight line from 0 to 1."
 fig, ax = plt.subplots()
-ax.plot([0, 1]);
+line = ax.plot([0, 1])
 
 # %% alt="A straight line whose end moves with the slider."
 @widgets.interact(a=(0.0, 1.0))
@@ -298,6 +298,10 @@ def stream(text, name="stdout"):
     return new_output("stream", name=name, text=text)
 
 
+def value(text):
+    return new_output("execute_result", data={"text/plain": text})
+
+
 def cleaned(*outputs, root="/some/where", **metadata):
     notebook = new_notebook(cells=[new_code_cell("x = 1", outputs=list(outputs), metadata=metadata)])
     clean(notebook, root)
@@ -311,6 +315,7 @@ def cleaned(*outputs, root="/some/where", **metadata):
         ([stream("hello")], "A line.", "alt text but makes no picture"),
         ([picture(), picture()], "A line.", "makes 2 pictures"),
         ([picture(dpi=200)], "A line.", "200 dpi"),
+        ([value("Text(0, 0, '')"), picture()], "A line.", "its last value is shown as text"),
         ([stream("/some/where/notebooks/x.py")], "", "a path of this machine"),
         ([stream("<function f at 0x7f00aa>")], "", "memory address"),
         ([stream("UserWarning: no", "stderr")], "", "writes to stderr: UserWarning"),

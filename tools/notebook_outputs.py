@@ -62,6 +62,8 @@ def cell_problems(outputs: list[Any], alt: str, root: Path) -> list[str]:
         problems.append('its picture has no alt text: write `# %% alt="…"`')
     if alt and not images:
         problems.append("it has alt text but makes no picture")
+    if images and any(o["output_type"] == "execute_result" and o not in images for o in outputs):
+        problems.append("its last value is shown as text beside the picture: assign it (a final `;` is formatted away)")
     for output in images:
         output["metadata"].setdefault("image/png", {})["alt"] = alt
         if (dpi := png_dpi(base64.b64decode(output["data"]["image/png"]))) > MOST_DPI + 0.5:
