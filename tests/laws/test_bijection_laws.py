@@ -1,0 +1,201 @@
+"""What every bijection must obey, in several dimensions, with broken ones that must be caught."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from course_lib.flows import AffineCoupling, Bijection, Chain, coupling_forward
+from tests.laws.bijections import BIJECTIONS, Bend, alternating
+from tests.laws.registry import perturbed
+from tests.tolerances import FLOAT64, ROUND_TRIP
+
+DIMENSIONS = (2, 3, 7)
+every_bijection = pytest.mark.parametrize("name", BIJECTIONS)
+every_dimension = pytest.mark.parametrize("d", DIMENSIONS)
+
+
+def points(d: int, n: int = 6):
+    return 1.5 * jax.random.normal(jax.random.key(7), (n, d))
+
+
+def evaluate(bijection: Bijection, z) -> dict:
+    """All that the laws look at, in one compiled call: both directions there and back, log-dets and Jacobians."""
+
+    def direction(there, back):
+        value, log_det = there(z)
+        returned, log_det_back = back(value)
+        jacobians = jax.vmap(jax.jacfwd(lambda t: there(t)[0]))(z)
+        return {"log_det": log_det, "returned": returned, "log_det_back": log_det_back, "jacobians": jacobians}
+
+    forward, inverse = bijection.forward, bijection.inverse
+    return jax.jit(lambda: {"forward": direction(forward, inverse), "inverse": direction(inverse, forward)})()
+
+
+def law_round_trip(seen, z, tolerance):
+    for direction in ("forward", "inverse"):
+        np.testing.assert_allclose(seen[direction]["returned"], z, **tolerance)
+
+
+def law_log_det_is_that_of_the_jacobian(seen, z, tolerance):
+    for direction in ("forward", "inverse"):
+        exact = np.linalg.slogdet(np.asarray(seen[direction]["jacobians"]))[1]
+        np.testing.assert_allclose(seen[direction]["log_det"], exact, **tolerance)
+
+
+def law_inverse_log_det_is_minus_forward(seen, z, tolerance):
+    for direction in ("forward", "inverse"):
+        np.testing.assert_allclose(seen[direction]["log_det_back"], -seen[direction]["log_det"], **tolerance)
+
+
+LAWS = (law_round_trip, law_log_det_is_that_of_the_jacobian, law_inverse_log_det_is_minus_forward)
+
+
+def check_all_in_float64():
+    """Run in its own process, with jax_enable_x64 set: the laws hold to 1e-9."""
+    for constructor in BIJECTIONS.values():
+        for d in (2, 7):
+            z = points(d)
+            assert z.dtype == jnp.float64
+            seen = evaluate(constructor(d), z)
+            for law in LAWS:
+                law(seen, z, FLOAT64)
+
+
+@every_bijection
+@every_dimension
+def test_laws_in_float32(name, d):
+    z = points(d)
+    seen = evaluate(BIJECTIONS[name](d), z)
+    for law in LAWS:
+        law(seen, z, ROUND_TRIP)
+
+
+def test_laws_in_float64():
+    code = "from tests.laws.test_bijection_laws import check_all_in_float64; check_all_in_float64()"
+    environment = os.environ | {"JAX_ENABLE_X64": "1"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+@every_bijection
+def test_no_constructor_is_the_identity(name):
+    z = points(3)
+    assert float(jnp.abs(BIJECTIONS[name](3).forward(z)[0] - z).max()) > 0.1
+
+
+@every_bijection
+def test_any_batch_shape_is_the_map_point_by_point(name):
+    bijection, z = BIJECTIONS[name](3), points(3, 8)
+    for method in (bijection.forward, bijection.inverse):
+        direction = jax.jit(method)
+        value, log_det = direction(z.reshape(2, 4, 3))
+        single, single_log_det = jax.vmap(direction)(z)
+        assert value.shape == (2, 4, 3)
+        assert log_det.shape == (2, 4)
+        np.testing.assert_allclose(value.reshape(8, 3), single, **ROUND_TRIP)
+        np.testing.assert_allclose(log_det.reshape(8), single_log_det, **ROUND_TRIP)
+        assert direction(z[0])[1].shape == ()
+
+
+@every_bijection
+def test_composition_follows_the_list_order_and_adds_log_dets(name):
+    first, second, z = BIJECTIONS[name](3), Bend(3, 0.4), points(3)
+    x, log_det = Chain([first, second]).forward(z)
+    middle, log_det_1 = first.forward(z)
+    end, log_det_2 = second.forward(middle)
+    np.testing.assert_allclose(x, end, **ROUND_TRIP)
+    np.testing.assert_allclose(log_det, log_det_1 + log_det_2, **ROUND_TRIP)
+    swapped, _ = Chain([second, first]).forward(z)
+    assert float(jnp.abs(swapped - x).max()) > 1e-2  # the order matters, so the line above means something
+
+
+# --- negative controls: each is broken in one way, and a law must say so ---
+class Broken(Bijection):
+    """A sound coupling until a subclass breaks it."""
+
+    def __init__(self, d: int):
+        self.num_dims, self.inner = d, BIJECTIONS["coupling"](d)
+
+    def forward(self, z):
+        return self.inner.forward(z)
+
+    def inverse(self, x):
+        return self.inner.inverse(x)
+
+
+class WithoutLogDet(Broken):
+    def forward(self, z):
+        return self.inner.forward(z)[0], jnp.zeros(z.shape[:-1])
+
+    def inverse(self, x):
+        return self.inner.inverse(x)[0], jnp.zeros(x.shape[:-1])
+
+
+class WrongSign(Broken):
+    def inverse(self, x):
+        z, log_det = self.inner.inverse(x)
+        return z, -log_det
+
+
+class NoInverse(Broken):
+    def inverse(self, x):
+        return x, self.inner.inverse(x)[1]
+
+
+class ReadsWhatItMoves(AffineCoupling):
+    """A coupling whose conditioner sees every coordinate."""
+
+    def shift_and_log_scale(self, x):
+        shift, log_scale = super().shift_and_log_scale(x)
+        leak = jnp.tanh(jnp.flip(x, axis=-1) + x)
+        return shift + leak, log_scale + 0.5 * leak
+
+
+def broken_coupling(d):
+    return perturbed(ReadsWhatItMoves(alternating(d), [8], rngs=nnx.Rngs(0)), 0)
+
+
+def laws_broken(bijection, d) -> list[bool]:
+    """For each law in turn: does it catch this bijection?"""
+    z, broken = points(d), []
+    seen = evaluate(bijection, z)
+    for law in LAWS:
+        try:
+            law(seen, z, ROUND_TRIP)
+            broken.append(False)
+        except AssertionError:
+            broken.append(True)
+    return broken
+
+
+@every_dimension
+def test_laws_catch_broken_bijections(d):
+    assert laws_broken(Broken(d), d) == [False, False, False]
+    assert laws_broken(WithoutLogDet(d), d) == [False, True, False]
+    assert laws_broken(WrongSign(d), d) == [False, True, True]
+    assert laws_broken(NoInverse(d), d) == [True, True, False]
+    assert laws_broken(broken_coupling(d), d) == [True, True, True]
+
+
+@every_dimension
+def test_the_triangular_determinant_needs_a_conditioner_that_reads_kept_coordinates_only(d):
+    mask = jnp.asarray(alternating(d))
+
+    def layer(z, reads):
+        log_scale = jnp.tanh(jnp.roll(reads * z, 1) + reads * z)
+        return coupling_forward(z, jnp.sin(log_scale), log_scale, mask)
+
+    z = points(d)[0]
+    for reads, sound in ((mask, True), (jnp.ones(d), False)):
+        x, log_det = layer(z, reads)
+        jacobian = np.asarray(jax.jacfwd(lambda t, reads=reads: layer(t, reads)[0])(z))
+        assert x.shape == z.shape
+        assert np.allclose(log_det, np.linalg.slogdet(jacobian)[1], **ROUND_TRIP) is sound
+        kept_rows = jacobian[np.asarray(mask) == 1]
+        np.testing.assert_array_equal(kept_rows, np.eye(d)[np.asarray(mask) == 1])
