@@ -18,6 +18,7 @@ from course_lib.explorers.controls import Control
 
 LEVELS = 65534  # of 16 bits; the one left over marks "not a number"
 GAP = 65535
+BATCH = 64  # grid points evaluated side by side: enough to be fast, few enough to stay small in memory
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,15 @@ def tabulate(fn: Callable[..., dict[str, Any]], controls: Sequence[Control]) -> 
     if len(set(names)) != len(names):
         raise ValueError(f"two controls share a name: {names}.")
     mesh = np.meshgrid(*[c.grid for c in controls], indexing="ij")
-    flat = {name: jnp.asarray(axis.ravel()) for name, axis in zip(names, mesh, strict=True)}
-    results = jax.jit(lambda at: jax.lax.map(lambda v: fn(**v), at, batch_size=64))(flat)
+    flat = {name: axis.ravel() for name, axis in zip(names, mesh, strict=True)}
+    size = mesh[0].size
+    rows = {name: jnp.resize(axis, (-(-size // BATCH), BATCH)) for name, axis in flat.items()}
+    results = jax.jit(lambda at: jax.lax.map(jax.vmap(lambda v: fn(**v)), at))(rows)
     if not isinstance(results, dict):
         raise ValueError(f"the explored function returned {type(results).__name__}; expected a dict of named arrays.")
     grid = mesh[0].shape
-    return {name: quantize(name, np.asarray(array), grid, flat) for name, array in results.items()}
+    arrays = {name: np.asarray(a).reshape(-1, *a.shape[2:])[:size] for name, a in results.items()}
+    return {name: quantize(name, array, grid, flat) for name, array in arrays.items()}
 
 
 def quantize(name: str, array: np.ndarray, grid: tuple[int, ...], at: dict[str, Any]) -> Quantity:

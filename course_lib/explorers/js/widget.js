@@ -77,7 +77,7 @@ function render({ model, el }) {
 
   const views = spec.panels.map((panel) => {
     const canvas = make("canvas", { role: "img" }), legend = make("div", { class: "ce-legend", "aria-hidden": "true" });
-    const box = make("div", { class: "ce-panel", style: `flex-grow:${panel.weight}; flex-basis:${Math.round(230 * panel.weight)}px` }, canvas, legend);
+    const box = make("div", { class: "ce-panel", style: `flex-grow:${panel.weight}; flex-basis:${Math.round(190 * panel.weight)}px; max-width:${Math.round(300 * panel.aspect)}px` }, canvas, legend);
     panels.append(box);
     return { panel, canvas, legend, box };
   });
@@ -92,7 +92,7 @@ function render({ model, el }) {
     const dark = isDark(), theme = palette(dark), ratio = window.devicePixelRatio || 1;
     root.classList.toggle("ce-dark", dark);
     for (const view of views) {
-      const width = Math.max(180, Math.floor(view.box.clientWidth)), height = Math.round(Math.min(width / view.panel.aspect, 420));
+      const width = Math.max(120, Math.floor(view.box.clientWidth)), height = Math.round(Math.min(width / view.panel.aspect, 300));
       const { canvas } = view;
       if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
         canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio);

@@ -1,0 +1,93 @@
+// Unit tests of the drawing core, run by node: `node --test tests/browser/`.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { colourAt, format, legendEntries, makeScale, palette, ticks } from "../../course_lib/explorers/js/draw.js";
+import { decodeNetwork, forward } from "../../course_lib/explorers/js/network.js";
+import { decodeTable, lookup, positions, slice, weights } from "../../course_lib/explorers/js/table.js";
+
+const close = (a, b, tolerance = 1e-4) => assert.ok(Math.abs(a - b) <= tolerance, `${a} is not ${b}`);
+const view = (array) => new DataView(array.buffer, array.byteOffset, array.byteLength);
+
+test("ticks are round numbers inside the interval", () => {
+  assert.deepEqual(ticks(-5, 5), [-4, -2, 0, 2, 4]);
+  assert.deepEqual(ticks(0, 1), [0, 0.2, 0.4, 0.6, 0.8, 1]);
+  for (const [low, high] of [[0, 0.037], [-1e3, 2e4], [2.1, 2.2]])
+    for (const t of ticks(low, high)) assert.ok(t >= low - 1e-9 && t <= high + 1e-9);
+});
+
+test("numbers are written with a minus sign, and zero has none", () => {
+  assert.equal(format(-1.234, 1), "−1.2");
+  assert.equal(format(-0.001, 2), "0.00");
+  assert.equal(format(NaN), "undefined");
+});
+
+test("weights reproduce cubics, sum to one, and are exact on the grid", () => {
+  for (const position of [0, 0.3, 1.5, 3.99, 5]) {
+    const w = weights(position, 6, true);
+    close(w.reduce((a, [, v]) => a + v, 0), 1, 1e-9);
+    close(w.reduce((a, [i, v]) => a + v * i ** 3, 0), position ** 3, 1e-9);
+  }
+  assert.deepEqual(weights(2, 6, true), [[2, 1]]);
+});
+
+test("lines between grid points when not smooth: a jump is not overshot", () => {
+  const step = [0, 0, 1, 1], at = (p, smooth) => weights(p, 4, smooth).reduce((a, [i, v]) => a + v * step[i], 0);
+  close(at(2.5, false), 1);
+  assert.ok(Math.abs(at(2.5, true) - 1) > 0.05); // the polynomial does overshoot: the option matters
+});
+
+test("a table of two sliders is read at the right place", () => {
+  const low = -1, high = 3, f = (i, j) => -1 + i * 0.5 + j * 0.25;
+  const levels = Uint16Array.from({ length: 15 }, (_, k) => Math.round(((f(Math.floor(k / 5), k % 5) - low) / (high - low)) * 65534));
+  const table = decodeTable(view(levels), { name: "f", shape: [], grid: [3, 5], low, high, offset: 0 });
+  const controls = [{ kind: "slider", name: "a", low: 0, high: 2, count: 3, smooth: true }, { kind: "slider", name: "b", low: 0, high: 4, count: 5, smooth: true }];
+  close(lookup(table, positions(controls, { a: 1.3, b: 2.6 }), controls)[0], f(1.3, 2.6));
+  close(lookup(table, positions(controls, { a: 99, b: -99 }), controls)[0], f(2, 0)); // out of range stays on the edge
+});
+
+test("an axis that does not matter is kept once; gaps stay gaps", () => {
+  const table = decodeTable(view(Uint16Array.from([0, 65535])), { name: "f", shape: [2], grid: [1], low: 5, high: 6, offset: 0 });
+  const controls = [{ kind: "slider", name: "a", low: 0, high: 1, count: 9, smooth: true }];
+  const value = lookup(table, positions(controls, { a: 0.7 }), controls);
+  close(value[0], 5);
+  assert.ok(Number.isNaN(value[1]));
+});
+
+test("a choice is rounded to an option", () => {
+  assert.deepEqual(positions([{ kind: "choice", name: "c", count: 3 }], { c: 1.4 }), [1]);
+  assert.deepEqual(positions([{ kind: "choice", name: "c", count: 3 }], { c: 9 }), [2]);
+});
+
+test("bytes at an odd offset are read all the same", () => {
+  const buffer = new Uint8Array(11);
+  buffer.set(new Uint8Array(Float32Array.from([1.5, -2]).buffer), 3);
+  assert.deepEqual([...slice(new DataView(buffer.buffer, 1), 2, 2, Float32Array)], [1.5, -2]);
+});
+
+test("a network is x W + b through its activation, layer by layer", () => {
+  const numbers = Float32Array.from([1, 2, 3, 4, 5, 6, 0.5, -10, 0, 1, 1, 1, 0.25]);
+  const net = decodeNetwork(view(numbers), { layers: [
+    { inputs: 2, outputs: 3, activation: "relu", offset: 0 }, { inputs: 3, outputs: 1, activation: "sigmoid", offset: 36 }] });
+  const hidden = [1 * 1 + 2 * 4 + 0.5, Math.max(0, 1 * 2 + 2 * 5 - 10), 1 * 3 + 2 * 6 + 0];
+  close(forward(net.layers, [1, 2])[0], 1 / (1 + Math.exp(-(hidden[0] + hidden[1] + hidden[2] + 0.25))), 1e-6);
+});
+
+test("pixels and units map to each other and back", () => {
+  const s = makeScale({ x: { low: -2, high: 2 }, y: { low: 0, high: 10 }, title: "t" }, 400, 300);
+  close(s.vx(s.px(0.7)), 0.7);
+  close(s.vy(s.py(3)), 3);
+  assert.ok(s.py(10) < s.py(0));
+});
+
+test("colours: paper and ink change places in the dark theme", () => {
+  assert.deepEqual(colourAt("ink", 0, [0, 1], false), [255, 255, 255]);
+  assert.ok(colourAt("ink", 0, [0, 1], true)[0] < 40);
+  assert.notEqual(palette(true).model, palette(false).model);
+});
+
+test("the legend names each label once", () => {
+  const marks = [{ kind: "curve", label: "p", colour: "data" }, { kind: "curve", label: "p", colour: "data" }, { kind: "bars", colours: [] }];
+  assert.equal(legendEntries({ marks }).length, 1);
+});
