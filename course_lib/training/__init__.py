@@ -2,7 +2,7 @@
 
 from course_lib.training.checkpoint import CheckpointError
 from course_lib.training.epoch import NonFiniteLossError
-from course_lib.training.fit import fit
 from course_lib.training.history import History
+from course_lib.training.loop import fit
 
 __all__ = ["CheckpointError", "History", "NonFiniteLossError", "fit"]
