@@ -12,8 +12,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from tools import build_notebooks, notebook_digest, notebook_source
 from tools.build_notebooks import check, learner_path, main, solved_path
-from tools.notebook_outputs import STATE, VIEW, OutputError, clean
-from tools.notebook_source import SourceError, learner_edition, solved_edition
+from tools.notebook_outputs import STATE, VIEW, clean
+from tools.notebook_source import NotebookError, learner_edition, solved_edition
 
 TINY = '''# %% [markdown]
 # # 98 · Tiny
@@ -119,16 +119,21 @@ def test_the_solved_edition_has_the_answers_and_demands_them(project):
         ("    ### BEGIN SOLUTION\n    step = 1\n", "", "do not alternate"),
     ],
 )
-def test_a_wrong_source_is_refused_by_name(project, old, new, message):
+def test_a_wrong_source_is_refused(project, old, new, message, capsys):
     edit(tiny(project), old, new)
-    with pytest.raises(SourceError, match=f"(?s)98_tiny.*{message}"):
+    assert main(["--check"], project) == main([], project) == 1
+    printed = capsys.readouterr()
+    assert "98_tiny: " in printed.out
+    assert "98_tiny: " in printed.err
+    assert not solved_path(tiny(project), project).exists() or message == "no check follows"
+    with pytest.raises(NotebookError, match=message):
         learner_edition(tiny(project))
 
 
 def test_a_check_without_a_solution_is_refused(project):
     text = tiny(project).read_text().replace("    ### BEGIN SOLUTION\n", "").replace("    ### END SOLUTION\n", "")
     tiny(project).write_text(text)
-    with pytest.raises(SourceError, match="no marked solution"):
+    with pytest.raises(NotebookError, match="no marked solution"):
         learner_edition(tiny(project))
 
 
@@ -323,13 +328,13 @@ def cleaned(*outputs, root="/some/where", **metadata):
     ],
 )
 def test_bad_outputs_are_refused_by_name(outputs, alt, message):
-    with pytest.raises(OutputError, match=rf"cell 1 \(x = 1\): .*{message}"):
+    with pytest.raises(NotebookError, match=rf"cell 1 \(x = 1\): .*{message}"):
         cleaned(*outputs, **({"alt": alt} if alt else {}))
 
 
 def test_the_home_folder_is_a_machine_path(monkeypatch):
     monkeypatch.setattr("pathlib.Path.home", lambda: "/home/ada")
-    with pytest.raises(OutputError, match="/home/ada"):
+    with pytest.raises(NotebookError, match="/home/ada"):
         cleaned(stream("data in /home/ada/digits"))
 
 
@@ -374,8 +379,22 @@ def test_a_progress_bar_cannot_be_compared():
     notebook = new_notebook(
         cells=[cell], metadata={"widgets": {STATE: {"state": {name: widget("FloatProgressModel")}}}}
     )
-    with pytest.raises(OutputError, match="progress bar"):
+    with pytest.raises(NotebookError, match="progress bar"):
         clean(notebook, "/some/where")
+
+
+def test_a_source_that_is_no_python_is_refused(built, capsys):
+    edit(tiny(built), "import matplotlib", "import import")
+    assert main([], built) == 1
+    assert "98_tiny: invalid syntax" in capsys.readouterr().err
+
+
+def test_a_solved_edition_without_source_is_removed(project):
+    old = project / "build" / "solved" / "97_old.ipynb"
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
+    assert main(["--solved"], project) == 0
+    assert not old.exists()
 
 
 def test_the_command_line_writes_solved_editions_alone(project):

@@ -18,16 +18,12 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from tools.notebook_digest import ROOT, changes, digests
-from tools.notebook_outputs import OutputError, clean
-from tools.notebook_source import METADATA, SourceError, describe, learner_edition, solved_edition
+from tools.notebook_outputs import clean
+from tools.notebook_source import METADATA, NotebookError, describe, learner_edition, solved_edition
 
 MOST_BYTES = 1_500_000
 CELL_TIMEOUT = 300
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "PYTHONHASHSEED": "0"}
-
-
-class BuildError(Exception):
-    """A notebook that could not be built."""
 
 
 def learner_path(source: Path, root: Path) -> Path:
@@ -44,11 +40,11 @@ def sources(root: Path, names: Sequence[str] = ()) -> list[Path]:
     wanted = [Path(name).stem for name in names]
     unknown = [name for name in wanted if not any(path.stem.startswith(name) for path in every)]
     if unknown:
-        raise BuildError(f"no source in notebooks/source for {', '.join(unknown)}")
+        raise NotebookError(f"no source in notebooks/source for {', '.join(unknown)}")
     return [path for path in every if not wanted or any(path.stem.startswith(name) for name in wanted)]
 
 
-def execute(notebook: NotebookNode, name: str, folder: Path) -> None:
+def execute(notebook: NotebookNode, folder: Path) -> None:
     """Run every cell in a fresh kernel whose working folder is `folder`."""
     client = NotebookClient(
         notebook, timeout=CELL_TIMEOUT, kernel_name="python3", record_timing=False, coalesce_streams=True,
@@ -63,24 +59,21 @@ def execute(notebook: NotebookNode, name: str, folder: Path) -> None:
             if any(o["output_type"] == "error" for o in cell.get("outputs", []))
         )  # fmt: skip
         trace = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback)
-        raise BuildError(f"{name}: {describe(cell, number)} raised\n{trace}") from error
+        raise NotebookError(f"{describe(cell, number)} raised\n{trace}") from error
     except (CellTimeoutError, DeadKernelError) as error:
-        raise BuildError(f"{name}: {error}") from error
+        raise NotebookError(str(error)) from error
 
 
 def build(source: Path, root: Path) -> Path:
     """Execute the learner edition and put it in its place; the old one stays if anything fails."""
     notebook = learner_edition(source)
     current = digests(source, source.read_text(encoding="utf-8"), root)
-    execute(notebook, source.stem, root / "notebooks")
-    try:
-        clean(notebook, root)
-    except OutputError as error:
-        raise BuildError("\n".join(f"{source.stem}: {line}" for line in str(error).splitlines())) from error
+    execute(notebook, root / "notebooks")
+    clean(notebook, root)
     notebook.metadata.update(METADATA, course=current)
     size = len(nbformat.writes(notebook).encode())
     if size > MOST_BYTES:
-        raise BuildError(f"{source.stem}: {size:,} bytes; {MOST_BYTES:,} at most: fewer or smaller pictures")
+        raise NotebookError(f"{size:,} bytes; {MOST_BYTES:,} at most: fewer or smaller pictures")
     return write(notebook, learner_path(source, root))
 
 
@@ -99,7 +92,7 @@ def write(notebook: NotebookNode, path: Path) -> Path:
 
 def staleness(source: Path, root: Path) -> list[str]:
     """Why the learner edition must be built again; empty when it need not."""
-    path = learner_path(source, root)
+    path, expected = learner_path(source, root), learner_edition(source)
     if not path.is_file():
         return ["it has not been built"]
     try:
@@ -108,7 +101,8 @@ def staleness(source: Path, root: Path) -> list[str]:
     except (nbformat.ValidationError, nbformat.reader.NotJSONError, json.JSONDecodeError) as error:
         return [f"it is no valid notebook ({str(error).splitlines()[0]})"]
     reasons = changes(notebook.metadata.get("course", {}), digests(source, source.read_text(encoding="utf-8"), root))
-    if [identity(c) for c in notebook.cells] != [identity(c) for c in learner_edition(source).cells]:
+    built, made = ([(c.cell_type, c.get("id"), c.source, c.metadata) for c in n.cells] for n in (notebook, expected))
+    if built != made:
         reasons.append("its cells differ from those of its source")
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
     if not outputs:
@@ -120,18 +114,17 @@ def staleness(source: Path, root: Path) -> list[str]:
     return reasons
 
 
-def identity(cell: NotebookNode) -> tuple:
-    return cell.cell_type, cell.get("id"), cell.source, cell.metadata
-
-
 def check(chosen: Sequence[Path], root: Path) -> list[str]:
-    """One line for every notebook that is stale or has no source."""
-    lines = [f"{s.stem}: {reason}" for s in chosen for reason in staleness(s, root)]
-    known = {learner_path(s, root) for s in sources(root)}
-    return lines + [
-        f"{path.stem}: no source in notebooks/source; delete it"
-        for path in sorted((root / "notebooks").glob("*.ipynb")) if path not in known
-    ]  # fmt: skip
+    """One line for every notebook that is stale, cannot be built, or has no source."""
+    lines = []
+    for source in chosen:
+        try:
+            lines += [f"{source.stem}: {reason}" for reason in staleness(source, root)]
+        except (NotebookError, SyntaxError) as error:
+            lines.append(f"{source.stem}: {error}")
+    built = sorted((root / "notebooks").glob("*.ipynb"))
+    known = [learner_path(source, root) for source in sources(root)]
+    return lines + [f"{path.stem}: no source in notebooks/source; delete it" for path in built if path not in known]
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
@@ -141,26 +134,29 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--force", action="store_true", help="build also what has not changed")
     parser.add_argument("--solved", action="store_true", help="write the solved editions only, without executing")
     options = parser.parse_args(arguments)
-    failures: list[str] = []
     try:
         chosen = sources(root, options.names)
         if options.check:
-            failures = check(chosen, root)
-            print("\n".join(failures or ["All notebooks are up to date."]))
-            return int(bool(failures))
-        for source in chosen:
-            try:
-                write(solved_edition(source), solved_path(source, root))
-                reasons = [] if options.solved else staleness(source, root)
-                if reasons or (options.force and not options.solved):
-                    print(f"{source.stem}: building ({'; '.join(reasons) or 'forced'})", flush=True)
-                    build(source, root)
-            except (BuildError, SourceError) as error:
-                failures.append(source.stem)
-                print(error, file=sys.stderr, flush=True)
-    except (BuildError, SourceError) as error:
+            lines = check(chosen, root)
+            print("\n".join(lines) or "All notebooks are up to date.")
+            return int(bool(lines))
+    except NotebookError as error:
         print(error, file=sys.stderr)
         return 1
+    failures: list[str] = []
+    for source in chosen:
+        try:
+            write(solved_edition(source), solved_path(source, root))
+            reasons = [] if options.solved else staleness(source, root) or ["forced"] * options.force
+            if reasons:
+                print(f"{source.stem}: building ({'; '.join(reasons)})", flush=True)
+                build(source, root)
+        except (NotebookError, SyntaxError) as error:
+            failures.append(source.stem)
+            print("\n".join(f"{source.stem}: {line}" for line in str(error).splitlines()), file=sys.stderr, flush=True)
+    for path in (root / "build" / "solved").glob("*.ipynb"):
+        if path not in [solved_path(source, root) for source in sources(root)]:
+            path.unlink()
     print(f"Not built: {', '.join(failures)}" if failures else f"{len(chosen)} notebooks up to date.")
     return int(bool(failures))
 

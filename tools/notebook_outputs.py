@@ -9,22 +9,18 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from tools.notebook_source import describe
+from tools.notebook_source import NotebookError, describe
 
 VIEW, STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
 PROGRESS = re.compile(r"\d%\|.*\||\bit/s\b|\bs/it\b|it \[")
 MOST_DPI = 100
 
 
-class OutputError(Exception):
-    """An output that must not be published; the message names the cell."""
-
-
 def clean(notebook: NotebookNode, root: Path) -> None:
     """Remove what differs from run to run, write the alt texts, and refuse what no reader should get.
 
     Raises:
-        OutputError: a picture without alt text or the reverse, a picture over 100 dpi, an error, a message on
+        NotebookError: a picture without alt text or the reverse, a picture over 100 dpi, an error, a message on
             stderr, a machine path or a memory address.
     """
     widgets: dict[str, Any] = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
@@ -48,7 +44,7 @@ def clean(notebook: NotebookNode, root: Path) -> None:
             found.append("a cell with a progress bar cannot be tagged nbval-check-output")
         problems += [f"{describe(cell, number)}: {problem}" for problem in found]
     if problems:
-        raise OutputError("\n".join(problems))
+        raise NotebookError("\n".join(problems))
     rename_widgets(notebook, widgets, shown)
 
 

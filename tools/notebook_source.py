@@ -12,20 +12,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {
-        "codemirror_mode": {"name": "ipython", "version": 3},
-        "file_extension": ".py",
-        "mimetype": "text/x-python",
-        "name": "python",
-        "nbconvert_exporter": "python",
-        "pygments_lexer": "ipython3",
-    },
+    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
 }
 FINAL_CELL = "from course_lib.exercises import require_all_passed\n\nrequire_all_passed()"
 
 
-class SourceError(Exception):
-    """A notebook source that cannot be built; the message names the cell."""
+class NotebookError(Exception):
+    """A notebook that cannot be built; the message names it and the cell."""
 
 
 def describe(cell: NotebookNode, number: int) -> str:
@@ -39,7 +32,7 @@ def read_source(path: Path) -> list[NotebookNode]:
     for number, cell in enumerate(cells, start=1):
         cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k in ("tags", "alt", "library")})
         if not cell.source.strip():
-            raise SourceError(f"{path.name}: {describe(cell, number)}: remove the empty cell")
+            raise NotebookError(f"{describe(cell, number)}: remove the empty cell")
     return cells
 
 
@@ -52,7 +45,7 @@ def split_solution(code: str) -> tuple[str, str]:
         marker = line.strip()
         if marker in (BEGIN, END):
             if inside == (marker == BEGIN):
-                raise SourceError(f"{BEGIN} and {END} do not alternate")
+                raise NotebookError(f"{BEGIN} and {END} do not alternate")
             inside = not inside
             if inside:
                 stub.append(line[: len(line) - len(line.lstrip())] + "...  # your code here")
@@ -61,7 +54,7 @@ def split_solution(code: str) -> tuple[str, str]:
         if not inside:
             stub.append(line)
     if inside:
-        raise SourceError(f"{END} is missing")
+        raise NotebookError(f"{END} is missing")
     return "\n".join(stub), "\n".join(solved)
 
 
@@ -72,36 +65,41 @@ def solution_cell(solutions: list[str]) -> NotebookNode:
     return new_markdown_cell(text, metadata={"tags": ["solution"]})
 
 
+def _split(cell: NotebookNode, number: int) -> tuple[str, str]:
+    try:
+        stub, solved = split_solution(cell.source)
+        if stub != solved:
+            ast.parse(stub), ast.parse(solved)
+        return stub, solved
+    except (NotebookError, SyntaxError) as error:
+        raise NotebookError(f"{describe(cell, number)}: {error}") from error
+
+
 def learner_edition(path: Path) -> NotebookNode:
     """Stubs in the place of solutions, a collapsed solution after each check; not yet executed."""
     cells: list[NotebookNode] = []
     pending: list[str] = []
     for number, cell in enumerate(read_source(path), start=1):
-        if cell.cell_type == "code":
-            try:
-                cell.source, solved = split_solution(cell.source)
-                if solved != cell.source:
-                    pending.append(solved)
-                    ast.parse(cell.source)
-            except (SourceError, SyntaxError) as error:
-                raise SourceError(f"{path.name}: {describe(cell, number)}: {error}") from error
         cells.append(cell)
+        if cell.cell_type == "code":
+            cell.source, solved = _split(cell, number)
+            pending += [solved] if solved != cell.source else []
         if "check" in cell.metadata.get("tags", []):
             if not pending:
-                raise SourceError(f"{path.name}: {describe(cell, number)}: no marked solution comes before this check")
+                raise NotebookError(f"{describe(cell, number)}: no marked solution comes before this check")
             cells.append(solution_cell(pending))
             pending = []
     if pending:
-        raise SourceError(f"{path.name}: no check follows the solution\n{pending[0]}")
+        raise NotebookError(f"no check follows the solution\n{pending[0]}")
     return _notebook(cells)
 
 
 def solved_edition(path: Path) -> NotebookNode:
     """Solutions in place and, at the end, the demand that every check passed; not executed."""
     cells = read_source(path)
-    for cell in cells:
+    for number, cell in enumerate(cells, start=1):
         if cell.cell_type == "code":
-            cell.source = split_solution(cell.source)[1]
+            cell.source = _split(cell, number)[1]
     if any("check" in cell.metadata.get("tags", []) for cell in cells):
         cells.append(new_code_cell(FINAL_CELL))
     return _notebook(cells)

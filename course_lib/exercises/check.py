@@ -56,17 +56,17 @@ class Check:
         # What an unanswered `...` leads to: a name missing in this very block, or arithmetic with None.
         undefined = isinstance(error, NameError) and trace is not None and trace.tb_next is None
         unanswered = undefined or any(word in str(error) for word in ("NoneType", "ellipsis"))
-        if error is not None and not unanswered:
-            self.lines += [f"  ✗ your code stopped with {type(error).__name__}:", f"      {error}"]
         _passed[self.name] = error is None and 0 < self.total == self.passed
-        if self.missing == self.total and (error is None or unanswered):
-            reason = f" ({error})" if error else ""
-            print(f"Exercise {self.name}: not attempted yet{reason}. Put your code in the place of ... above.")
+        reason = f"not attempted yet ({error if undefined else 'the answer is still None'})"
+        if self.missing == self.total and (unanswered if error or not self.total else True):
+            print(f"Exercise {self.name}: {reason}. Put your code in the place of ... above.")
             return True
-        self.lines += [f"  ○ the rest: not attempted yet ({error})"] if error is not None and unanswered else []
-        verdict = "All checks passed." if _passed[self.name] else f"Passed so far: {self.passed} of {self.total}."
-        verdict = verdict if self.total else "Nothing could be checked."
-        print("\n".join([f"Exercise {self.name}", *self.lines, verdict]))
+        if unanswered:
+            self.lines.append(f"  ○ the rest: {reason}")
+        elif error is not None:
+            self.lines += [f"  ✗ your code stopped with {type(error).__name__}:", f"      {error}"]
+        verdict = f"Passed so far: {self.passed} of {self.total}." if self.total else "Nothing could be checked."
+        print(f"Exercise {self.name}", *self.lines, "All checks passed." if _passed[self.name] else verdict, sep="\n")
         return True
 
 
@@ -83,9 +83,7 @@ def require_all_passed() -> None:
 
 
 def _is_missing(got: Any) -> bool:
-    if got is None or got is ...:
-        return True
-    return isinstance(got, list | tuple) and any(_is_missing(item) for item in got)
+    return got is None or got is ... or (isinstance(got, list | tuple) and any(map(_is_missing, got)))
 
 
 def _difference(got: Any, expected: np.ndarray, rtol: float, atol: float) -> list[str]:
