@@ -17,10 +17,11 @@ class NonFiniteLossError(ArithmeticError):
     """The loss, or a parameter, became NaN or infinite during training."""
 
 
-def epoch_order(
-    key: Key[Array, ""], epoch: int | Int[Array, ""], size: int, batch_size: int
-) -> tuple[Int[Array, "steps batch"], Key[Array, " steps"]]:
-    """The examples of each batch of an epoch, and each step's key: a function of (key, epoch) and nothing else."""
+def epoch_order(key: Key[Array, ""], epoch: int | Int[Array, ""], size: int, batch_size: int) -> tuple[Array, Array]:
+    """The examples of each batch (steps, batch_size) and the key of each step: they follow from (key, epoch) alone.
+
+    Compiled apart from the epoch, so that every run on as many examples shares it: shuffling is slow to compile.
+    """
     steps = size // batch_size
     order_key, step_key = jax.random.split(jax.random.fold_in(key, epoch))
     order = jax.random.permutation(order_key, size)[: steps * batch_size]
@@ -54,12 +55,19 @@ def epoch_program(
     """Make the function of one epoch, ready for `jax.jit` with its first argument donated.
 
     Returns:
-        `run(state, data, validation, key, epoch) -> (state, loss of each step, validation loss, parameters finite)`.
-        `state` is (parameters, the model's other state, the optimizer's state).
+        `run(state, data, order, step_keys, validation, key) -> (state, losses of the steps, parameters finite,
+        validation loss)`. `state` is (parameters, the model's other state, the optimizer's state).
     """
     update = optax.with_extra_args_support(optimizer).update
 
-    def run(state: Any, data: Any, validation: Any, key: Key[Array, ""], epoch: Int[Array, ""]) -> tuple:
+    def run(
+        state: Any,
+        data: Any,
+        order: Int[Array, "steps batch"],
+        step_keys: Key[Array, " steps"],
+        validation: Any,
+        key: Any,
+    ) -> tuple[Any, Array, Array, Array]:
         def step(state: Any, inputs: Any) -> tuple[Any, Array]:
             (params, rest, opt_state), (chosen, step_key) = state, inputs
             batch = jax.tree.map(lambda x: x[chosen], data)
@@ -80,18 +88,17 @@ def epoch_program(
             model.eval()
             return model
 
-        size = jax.tree.leaves(data)[0].shape[0]
-        state, losses = jax.lax.scan(step, state, epoch_order(key, epoch, size, batch_size))
-        measured = -epoch.astype(losses.dtype)  # without validation each epoch counts as better than the one before
-        if validation is not None:
-            measured = mean_loss(validation_loss, trained, validation, jax.random.fold_in(key, 0), batch_size)
+        state, losses = jax.lax.scan(step, state, (order, step_keys))
         finite = jnp.array([jnp.isfinite(x).all() for x in jax.tree.leaves(state[0])]).all()
-        return state, losses, measured, finite
+        measured = jnp.zeros(())
+        if validation is not None:
+            measured = mean_loss(validation_loss, trained, validation, key, batch_size)
+        return state, losses, finite, measured
 
     return run
 
 
-def trouble(losses: np.ndarray, measured: float, epoch: int, order: Int[Array, "steps batch"]) -> str:
+def trouble(losses: np.ndarray, measured: float, epoch: int, order: np.ndarray) -> str:
     """What became NaN or infinite, where, and what to try."""
     bad = np.flatnonzero(~np.isfinite(losses))
     if len(bad):

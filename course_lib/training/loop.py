@@ -101,7 +101,10 @@ def fit(
     bar = tqdm(total=epochs, leave=False, disable=not progress, unit="epoch", postfix="compiling")
     try:
         program = epoch_program(graphdef, loss, validation_loss or loss, optimizer, batch_size)
-        lowered = jax.jit(program, donate_argnums=0).lower(now.state, data, validation, key, jnp.int32(0))
+        fixed = (validation, jax.random.fold_in(key, 0))  # epochs count from 1
+        shuffle = jax.jit(epoch_order, static_argnums=(2, 3))
+        batches = shuffle(key, 0, size, batch_size)
+        lowered = jax.jit(program, donate_argnums=0).lower(now.state, data, *batches, *fixed)
         if checkpoint is not None:
             contents = {"data": data, "validation": validation, "key": key}
             sizes = {"batch_size": batch_size, "patience": patience}
@@ -115,12 +118,13 @@ def fit(
         bar.unpause()
         while run and not now.verdict(epochs, patience):
             begin, epoch = time.perf_counter(), len(now.losses) + 1
-            state, losses, measured, finite = run(now.state, data, validation, key, jnp.int32(epoch))
-            losses, measured = np.asarray(_wait(losses)), float(measured)
+            batches = shuffle(key, epoch, size, batch_size)
+            state, losses, finite, measured = run(now.state, data, *batches, *fixed)
+            losses = np.asarray(_wait(losses))
+            measured = -epoch if validation is None else float(measured)  # without it, each epoch is the best so far
             if not (np.isfinite(losses).all() and np.isfinite(measured) and finite):
-                order = epoch_order(key, epoch, size, batch_size)[0]
-                raise NonFiniteLossError(trouble(losses, measured, epoch, order))
-            rows = np.vstack([now.losses, [losses.mean(dtype=np.float64), measured]])
+                raise NonFiniteLossError(trouble(losses, measured, epoch, np.asarray(batches[0])))
+            rows = np.append(now.losses, [[losses.mean(dtype=np.float64), measured]], axis=0)
             after = Progress(state, now.best, rows, now.seconds + time.perf_counter() - begin)
             now = after._replace(best=_copy(state[:2])) if after.best_epoch == epoch else after
             if store:

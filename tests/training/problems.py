@@ -17,22 +17,27 @@ class Regressor(nnx.Module):
         self.norm, self.dropout = nnx.BatchNorm(8, rngs=rngs), nnx.Dropout(0.1, rngs=rngs)
 
     def __call__(self, x):
-        return self.second(self.dropout(jnp.tanh(self.norm(self.first(x)))))[..., 0]
+        return self.second(self.dropout(jnp.tanh(self.norm(self.first(x)))))
+
+
+def line(seed: int = 0) -> nnx.Linear:
+    """The smallest model that learns something: it compiles in half a second."""
+    return nnx.Linear(4, 1, rngs=nnx.Rngs(seed))
 
 
 def noisy_squares(model, batch, key):
     """Mean squared error, with a little noise so that the key matters."""
     x, y = batch
-    return jnp.mean((model(x) - y - 0.01 * jax.random.normal(key, y.shape)) ** 2)
+    return jnp.mean((model(x)[..., 0] - y - 0.01 * jax.random.uniform(key, y.shape)) ** 2)
 
 
 def examples(n: int = 100, seed: int = 0):
     """(inputs, targets) as numpy arrays."""
     x = np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
-    return x, x[:, 0] * x[:, 1]
+    return x, x[:, 0] * x[:, 1] + x[:, 2]
 
 
-def train(model: Regressor, **changes) -> History:
+def train(model: nnx.Module, **changes) -> History:
     """One run, the same every time, but for `changes`."""
     arguments = {
         "key": jax.random.key(1), "epochs": 5, "batch_size": 16, "progress": False, "validation": examples(23, seed=1)

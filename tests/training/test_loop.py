@@ -10,7 +10,7 @@ from flax import nnx
 from course_lib.training import History, NonFiniteLossError, fit
 from course_lib.training.epoch import epoch_order, epoch_program
 from tests.tolerances import FLOAT32
-from tests.training.problems import Regressor, examples, noisy_squares, same, train, values
+from tests.training.problems import Regressor, examples, line, noisy_squares, same, train, values
 
 
 class Point(nnx.Module):
@@ -56,7 +56,7 @@ def test_whole_batches_only_and_all_examples_when_they_fit():
 
 
 def test_the_loss_falls_and_the_model_is_trained_in_place():
-    model = Regressor()
+    model = line()
     before = values(model)
     history = train(model, epochs=40, optimizer=optax.adam(1e-2), batch_size=10)
     assert history.train_loss[-1] < 0.7 * history.train_loss[0]
@@ -64,7 +64,7 @@ def test_the_loss_falls_and_the_model_is_trained_in_place():
 
 
 def test_equal_keys_give_equal_runs_and_other_keys_do_not():
-    models = [Regressor(), Regressor(), Regressor()]
+    models = [line(), line(), line()]
     histories = [train(m, key=jax.random.key(seed)) for m, seed in zip(models, [5, 5, 6], strict=True)]
     assert same(models[0], models[1])
     np.testing.assert_array_equal(histories[0].train_loss, histories[1].train_loss)
@@ -78,9 +78,9 @@ def test_one_program_traced_once_however_many_epochs():
         calls.append(1)
         return noisy_squares(model, batch, key)
 
-    fit(Regressor(), counted, examples(), key=jax.random.key(0), epochs=1, batch_size=16, progress=False)
+    fit(line(), counted, examples(), key=jax.random.key(0), epochs=1, batch_size=16, progress=False)
     once, _ = len(calls), calls.clear()
-    fit(Regressor(), counted, examples(), key=jax.random.key(0), epochs=7, batch_size=16, progress=False)
+    fit(line(), counted, examples(), key=jax.random.key(0), epochs=7, batch_size=16, progress=False)
     assert len(calls) == once
 
 
@@ -92,7 +92,7 @@ def test_the_state_is_donated_but_the_arrays_of_the_model_are_not():
     params, rest = nnx.as_pure((params, rest))
     state = jax.tree.map(lambda x: jnp.array(x, copy=True), (params, rest, optimizer.init(params)))
     run = jax.jit(epoch_program(graphdef, distance, distance, optimizer, 4), donate_argnums=0)
-    run(state, data, None, jax.random.key(0), jnp.int32(1))
+    run(state, data, *epoch_order(jax.random.key(0), 1, 8, 4), None, None)
     assert all(x.is_deleted() for x in jax.tree.leaves(state))
     fit(model, distance, data, key=jax.random.key(0), epochs=2, batch_size=4, progress=False)
     assert not kept.is_deleted()
@@ -149,7 +149,7 @@ def test_validation_uses_one_key_and_eval_mode():
             self.layer, self.dropout = nnx.Linear(4, 1, rngs=nnx.Rngs(0)), nnx.Dropout(0.5, rngs=nnx.Rngs(1))
 
         def __call__(self, x):
-            return self.dropout(self.layer(x))[..., 0]
+            return self.dropout(self.layer(x))
 
     history = train(Plain(), optimizer=optax.set_to_zero(), epochs=3)
     assert len(set(history.validation_loss.tolist())) == 1
@@ -160,7 +160,7 @@ def test_another_validation_loss():
     def count(model, batch, key):
         return jnp.asarray(float(batch[0].shape[1]))
 
-    assert train(Regressor(), validation_loss=count, epochs=1).validation_loss.tolist() == [4.0]
+    assert train(line(), validation_loss=count, epochs=1).validation_loss.tolist() == [4.0]
 
 
 def test_other_state_is_carried():
@@ -245,7 +245,7 @@ def test_weakly_typed_and_numpy_parameters():
 )
 def test_refused_arguments(changes, message):
     with pytest.raises(ValueError, match=message):
-        train(Regressor(), **changes)
+        train(line(), **changes)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_history_prints_one_line_without_timings():
 
 
 def test_the_history_counts_time_apart():
-    history = train(Regressor())
+    history = train(line())
     assert history.seconds > 0
     assert history.compile_seconds > 0
     assert history.steps == 5 * (100 // 16)
@@ -347,12 +347,12 @@ def test_progress_bar_ticks_once_an_epoch_and_leaves_nothing(monkeypatch, capsys
             return super().update(n)
 
     monkeypatch.setattr("course_lib.training.loop.tqdm", Recorded)
-    history = train(Regressor(), epochs=3, progress=True)
+    history = train(line(), epochs=3, progress=True)
     expected = [
         f"train {a:.2f}, validation {b:.2f}" for a, b in zip(history.train_loss, history.validation_loss, strict=True)
     ]
     assert [(n, text) for n, text, _, _ in shown] == list(enumerate(expected))
     assert all(total == 3 and leave is False for _, _, total, leave in shown)
     assert capsys.readouterr().out == ""
-    train(Regressor(), epochs=1, progress=False)
+    train(line(), epochs=1, progress=False)
     assert capsys.readouterr() == ("", "")
