@@ -1,12 +1,13 @@
 """Stretch and shift each coordinate."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import ArrayLike
 
 from course_lib.flows.bijection import Bijection, MappedPoints, Points
-from course_lib.validation import require_event_shape, require_finite
+from course_lib.validation import is_concrete, require_event_shape, require_finite
 
 
 class Affine(Bijection):
@@ -22,21 +23,18 @@ class Affine(Bijection):
     Taught in: 03_normalizing_flow, "A chain of maps".
     """
 
-    def __init__(self, shift: ArrayLike, scale: ArrayLike):
-        if np.ndim(shift) != 1 or np.shape(shift) != np.shape(scale):
-            raise ValueError(
-                f"shift and scale have shapes {np.shape(shift)} and {np.shape(scale)}; expected (d,) twice."
-            )
+    def __init__(self, shift: ArrayLike | Sequence, scale: ArrayLike | Sequence):
+        shift, scale = jnp.asarray(shift, float), jnp.asarray(scale, float)
+        if shift.ndim != 1 or shift.shape != scale.shape:
+            raise ValueError(f"shift and scale have shapes {shift.shape} and {scale.shape}; expected (d,) twice.")
         require_finite(shift, "shift")
         require_finite(scale, "scale")
-        if np.min(np.asarray(scale)) <= 0:
+        if is_concrete(scale) and scale.min() <= 0:
             raise ValueError(
-                f"scale is {np.asarray(scale).tolist()}; every entry must be greater than 0. "
+                f"scale is {scale.tolist()}; every entry must be greater than 0. "
                 "A scale of zero presses its axis flat, and no inverse can undo that."
             )
-        self.num_dims = np.size(shift)
-        self.shift = nnx.Param(jnp.asarray(shift, float))
-        self.log_scale = nnx.Param(jnp.log(jnp.asarray(scale, float)))
+        self.num_dims, self.shift, self.log_scale = shift.size, nnx.Param(shift), nnx.Param(jnp.log(scale))
 
     def forward(self, z: Points) -> MappedPoints:
         require_event_shape(z, (self.num_dims,), "Affine")

@@ -6,7 +6,7 @@ from itertools import pairwise
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Shaped
+from jaxtyping import Array, ArrayLike, Shaped
 
 from course_lib.flows.bijection import Bijection, MappedPoints, Points
 from course_lib.validation import require_event_shape, require_positive
@@ -60,7 +60,7 @@ class AffineCoupling(Bijection):
 
     def __init__(
         self,
-        mask: Mask | Sequence[int],
+        mask: ArrayLike | Sequence,
         hidden_sizes: Sequence[int],
         *,
         rngs: nnx.Rngs,
