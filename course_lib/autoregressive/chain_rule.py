@@ -55,7 +55,7 @@ def exact_conditionals(joint: ArrayLike, ordering: ArrayLike) -> Float[Array, "c
     return jnp.stack(columns, axis=1)
 
 
-def ensemble_log_prob(log_probs: Float[Array, "..."], axis: int = 0) -> Float[Array, "..."]:
+def ensemble_log_prob(log_probs: Float[Array | np.ndarray, "..."], axis: int = 0) -> Float[Array, "..."]:
     """Log-probability of an equal mixture of K models: log (1/K) Σ_k p_k(x) = logsumexp_k log p_k(x) − log K.
 
     Probabilities are averaged, never logits. Args: log_probs: nats, the models along `axis`.

@@ -18,7 +18,7 @@ def made_degrees(
 
     Inputs: m = position, 1…D. Hidden units: 1…D − 1, spread evenly, or drawn uniformly if there is a key. The first
     and the last unit of a hidden layer have degree 1 and D − 1, so that no unit lacks an input or an output. (A layer
-    of one unit has degree 1; what has a higher degree before it is cut off.)
+    of one unit has degree D − 1: only the last output listens to it.)
 
     Raises: ValueError: an ordering that is no permutation, a width below 1.
     Source: Germain et al. 2015 (arXiv:1502.03509), sec. 3–4. Taught in: 02_autoregressive, "MADE"
@@ -29,9 +29,10 @@ def made_degrees(
     keys = [None] * len(hidden_sizes) if key is None else jax.random.split(key, len(hidden_sizes))
     for width, layer_key in zip(hidden_sizes, keys, strict=True):
         require_positive(width, "a hidden size")
-        degrees = 1 + np.arange(width) * (largest - 1) // max(width - 1, 1)
+        degrees = 1 + np.arange(width) * largest // width
         if layer_key is not None:
-            degrees[1:-1] = np.sort(jax.random.randint(layer_key, (width,), 1, largest + 1))[1:-1]
+            degrees = np.sort(jax.random.randint(layer_key, (width,), 1, largest + 1))
+        degrees[0], degrees[-1] = 1, largest
         layers.append(degrees)
     return layers
 

@@ -44,7 +44,9 @@ def test_no_hidden_unit_is_cut_off(case):
 
 def test_evenly_spread_degrees_hold_every_value_when_there_is_room():
     for d, width in [(6, 5), (6, 8), (10, 9), (10, 33)]:
-        assert set(made_degrees(np.arange(d), (width,))[1]) == set(range(1, d))
+        counts = np.bincount(made_degrees(np.arange(d), (width,))[1], minlength=d)[1:]
+        assert counts.min() >= 1
+        assert counts.max() - counts.min() <= 1
 
 
 def test_degrees_of_inputs_are_positions():

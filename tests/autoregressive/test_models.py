@@ -21,7 +21,7 @@ from course_lib.autoregressive import (
 
 BUILDERS = {
     "Nade": lambda d, **more: Nade(d, 8, rngs=nnx.Rngs(0), **more),
-    "Made": lambda d, **more: Made(d, (16, 16), rngs=nnx.Rngs(0), **more),
+    "Made": lambda d, **more: Made(d, (32, 32), rngs=nnx.Rngs(0), **more),
 }
 both = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS.keys())
 

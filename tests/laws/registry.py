@@ -12,7 +12,7 @@ from flax import nnx
 from course_lib.autoregressive import BinaryAutoregressive, Made, Nade
 
 
-def perturbed(model, seed: int, scale: float = 0.5):
+def perturbed(model, seed: int, scale: float = 0.7):
     """The model with normal noise added to all its parameters."""
     rng = np.random.default_rng(seed)
     state = nnx.state(model, nnx.Param)
@@ -35,12 +35,12 @@ def in_three_orderings(name: str, build: Callable) -> dict[str, Callable[..., Bi
 
 
 DISCRETE_DENSITIES: dict[str, Callable[..., BinaryAutoregressive]] = {
-    **in_three_orderings("Nade", lambda d, o, rngs: Nade(d, 9, ordering=o, rngs=rngs)),
+    **in_three_orderings("Nade", lambda d, o, rngs: Nade(d, 24, ordering=o, rngs=rngs)),
     **in_three_orderings("Made without hidden layer", lambda d, o, rngs: Made(d, (), ordering=o, rngs=rngs)),
-    **in_three_orderings("Made", lambda d, o, rngs: Made(d, (16,), ordering=o, rngs=rngs)),
-    **in_three_orderings("Made of three layers", lambda d, o, rngs: Made(d, (20, 12, 15), ordering=o, rngs=rngs)),
+    **in_three_orderings("Made", lambda d, o, rngs: Made(d, (24,), ordering=o, rngs=rngs)),
+    **in_three_orderings("Made of three layers", lambda d, o, rngs: Made(d, (24, 24, 24), ordering=o, rngs=rngs)),
     **in_three_orderings(
         "Made with drawn masks",
-        lambda d, o, rngs: Made(d, (24, 24), ordering=o, mask_key=jax.random.key(5), rngs=rngs),
+        lambda d, o, rngs: Made(d, (64, 64), ordering=o, mask_key=jax.random.key(5), rngs=rngs),
     ),
 }
