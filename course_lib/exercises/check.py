@@ -58,7 +58,7 @@ class Check:
         unanswered = undefined or any(word in str(error) for word in ("NoneType", "ellipsis"))
         _passed[self.name] = error is None and 0 < self.total == self.passed
         reason = f"not attempted yet ({error if undefined else 'the answer is still None'})"
-        if self.missing == self.total and (unanswered if error or not self.total else True):
+        if self.missing == self.total and (unanswered or (error is None and self.total)):
             print(f"Exercise {self.name}: {reason}. Put your code in the place of ... above.")
             return True
         if unanswered:

@@ -170,7 +170,7 @@ area = (side[0][1] - side[0][0]) * (side[1][1] - side[1][0])
 print("shape:", log_p.shape)
 print(f"total probability: {jnp.sum(jnp.exp(log_p)) * area:.3f}")
 
-# %% alt="Density over the plane as a heat map: two round dark hills of equal height, one at lower left, one at upper right, which just touch in the middle."
+# %% alt="Density over the plane as a heat map: two round dark hills of equal height, one at lower left, one at upper right, whose feet touch in the middle."
 fig, ax = plt.subplots(figsize=(6, 3.6))
 ax.set(xlabel="$x_1$", ylabel="$x_2$")
 picture = ax.imshow(jnp.exp(log_p).reshape(120, 200), origin="lower", extent=(-4, 4, -3, 3), cmap="Blues")
@@ -338,12 +338,13 @@ print(jax.tree.map(float, nnx.to_pure_dict(nnx.state(model, nnx.Param))))
 # %% alt="Histogram of the ink of the digits, between 3 and 30 percent with its peak near 12, and a bell curve set by two sliders. The title gives the negative log-likelihood in nats."
 ink = jnp.array(100 * digits.train.images.mean(axis=(1, 2)))
 percent = jnp.linspace(0, 35, 200)
+heights, edges = jnp.histogram(ink, bins=35, density=True)
 
 
 @interact(mean=(5.0, 20.0, 0.5), sigma=(1.0, 10.0, 0.25))
 def fit_by_hand(mean=8.0, sigma=2.0):
     candidate = Normal(mean, jnp.log(sigma))
-    plt.hist(ink, bins=35, density=True, color=GREY, alpha=0.4)
+    plt.stairs(heights, edges, fill=True, color=GREY, alpha=0.4)
     plt.plot(percent, jnp.exp(candidate.log_prob(percent)), color=BLUE)
     plt.gca().set(xlabel="ink [%]", ylabel="density", ylim=(0, 0.3))
     plt.title(f"negative log-likelihood: {-jnp.mean(candidate.log_prob(ink)):.2f} nats")
