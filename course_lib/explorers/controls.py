@@ -16,6 +16,7 @@ class Slider:
         step: what one press of an arrow key adds; a hundredth of the range if not given.
             With `count` equal to the number of steps plus one there is nothing to interpolate.
         smooth: whether the quantities change smoothly with it; False interpolates with straight lines.
+        log: grid and slider run evenly in log(value), for widths and other positive scales.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Slider:
     unit: str = ""
     step: float | None = None
     smooth: bool = True
+    log: bool = False
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
@@ -35,16 +37,20 @@ class Slider:
             raise ValueError(f"slider {self.name!r} starts at {self.start}, outside {self.low}…{self.high}.")
         if self.count < 2:
             raise ValueError(f"slider {self.name!r} has a grid of {self.count} values; it needs at least 2.")
+        if self.log and self.low <= 0:
+            raise ValueError(f"slider {self.name!r} runs from {self.low} on a log scale; low must be positive.")
 
     @property
     def grid(self) -> np.ndarray:
-        return np.linspace(self.low, self.high, self.count, dtype=np.float32)
+        spaced = np.geomspace if self.log else np.linspace
+        return spaced(self.low, self.high, self.count).astype(np.float32)
 
     def position(self, value: float) -> float:
         """Where `value` lies on the grid, as a fractional index."""
-        if not self.low - 1e-6 <= value <= self.high + 1e-6:
+        if not self.low * (1 - 1e-6) - 1e-6 <= value <= self.high * (1 + 1e-6) + 1e-6:
             raise ValueError(f"{self.name} is {value}; the slider runs from {self.low} to {self.high}.")
-        return float(np.clip((value - self.low) / (self.high - self.low), 0.0, 1.0)) * (self.count - 1)
+        low, high, at = np.log([self.low, self.high, value]) if self.log else (self.low, self.high, value)
+        return float(np.clip((at - low) / (high - low), 0.0, 1.0)) * (self.count - 1)
 
     def to_json(self) -> dict[str, Any]:
         step = self.step if self.step is not None else (self.high - self.low) / 100

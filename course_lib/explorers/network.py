@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from course_lib.explorers.table import quantize
+
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "linear": lambda a: a,
     "relu": lambda a: np.maximum(a, 0),
@@ -19,6 +21,8 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 @dataclass(frozen=True)
 class Network:
     """y = act_L(… act_1(x W_1 + b_1) … W_L + b_L), computed in the browser from the sliders named in `inputs`.
+
+    The kernels travel as 16-bit levels between their smallest and largest weight, the biases as float32.
 
     Args:
         name: the quantity that the output becomes.
@@ -60,7 +64,8 @@ class Network:
     def to_json(self, put: Callable[[np.ndarray], int]) -> dict[str, Any]:
         layers = []
         for kernel, bias, activation in self.layers:
-            both = np.concatenate([np.ravel(kernel), np.ravel(bias)]).astype(np.float32)
             rows, columns = np.shape(kernel)
-            layers.append({"inputs": rows, "outputs": columns, "activation": activation, "offset": put(both)})
+            q = quantize(self.name, np.asarray(kernel)[None], (1,), {})
+            entry = {"inputs": rows, "outputs": columns, "activation": activation, "low": q.low, "high": q.high}
+            layers.append({**entry, "offset": put(q.levels), "biasOffset": put(np.asarray(bias, np.float32))})
         return {"name": self.name, "inputs": list(self.inputs), "shape": list(self.shape), "layers": layers}

@@ -67,11 +67,22 @@ test("bytes at an odd offset are read all the same", () => {
 });
 
 test("a network is x W + b through its activation, layer by layer", () => {
-  const numbers = Float32Array.from([1, 2, 3, 4, 5, 6, 0.5, -10, 0, 1, 1, 1, 0.25]);
-  const net = decodeNetwork(view(numbers), { layers: [
-    { inputs: 2, outputs: 3, activation: "relu", offset: 0 }, { inputs: 3, outputs: 1, activation: "sigmoid", offset: 36 }] });
-  const hidden = [1 * 1 + 2 * 4 + 0.5, Math.max(0, 1 * 2 + 2 * 5 - 10), 1 * 3 + 2 * 6 + 0];
-  close(forward(net.layers, [1, 2])[0], 1 / (1 + Math.exp(-(hidden[0] + hidden[1] + hidden[2] + 0.25))), 1e-6);
+  const weights1 = [1, 2, 3, 4, 5, 6], weights2 = [1, 0, 2], bytes = new ArrayBuffer(64);
+  const level = (w, low, high) => Math.round(((w - low) / (high - low)) * 65534);
+  new Uint16Array(bytes, 0, 6).set(weights1.map((w) => level(w, 1, 6)));
+  new Float32Array(bytes, 12, 3).set([0.5, -20, 0]);
+  new Uint16Array(bytes, 24, 3).set(weights2.map((w) => level(w, 0, 2)));
+  new Float32Array(bytes, 32, 1).set([-39]);
+  const net = decodeNetwork(new DataView(bytes), { layers: [
+    { inputs: 2, outputs: 3, activation: "relu", offset: 0, biasOffset: 12, low: 1, high: 6 },
+    { inputs: 3, outputs: 1, activation: "sigmoid", offset: 24, biasOffset: 32, low: 0, high: 2 }] });
+  const hidden = [1 * 1 + 2 * 4 + 0.5, Math.max(0, 1 * 2 + 2 * 5 - 20), 1 * 3 + 2 * 6];
+  close(forward(net.layers, [1, 2])[0], 1 / (1 + Math.exp(-(hidden[0] + 2 * hidden[2] - 39))), 1e-3);
+});
+
+test("a log slider's positions are even in the logarithm", () => {
+  const controls = [{ kind: "slider", name: "s", low: 0.1, high: 10, count: 5, log: true }];
+  close(positions(controls, { s: 1 })[0], 2, 1e-9);
 });
 
 test("pixels and units map to each other and back", () => {

@@ -1,6 +1,7 @@
-// A small dense network, run in the browser: one layer after another, y = act(x W + b), W stored row by row (in, out).
+// A small dense network, run in the browser: one layer after another, y = act(x W + b), W stored row by row (in, out)
+// as 16-bit levels between its smallest and its largest weight.
 
-import { slice } from "./table.js";
+import { slice, unpack } from "./table.js";
 
 const ACTIVATIONS = {
   linear: (a) => a,
@@ -14,8 +15,8 @@ const ACTIVATIONS = {
 export function decodeNetwork(bytes, entry) {
   const layers = entry.layers.map((l) => ({
     ...l,
-    kernel: slice(bytes, l.offset, l.inputs * l.outputs, Float32Array),
-    bias: slice(bytes, l.offset + 4 * l.inputs * l.outputs, l.outputs, Float32Array),
+    kernel: unpack(slice(bytes, l.offset, l.inputs * l.outputs, Uint16Array), l.low, l.high),
+    bias: slice(bytes, l.biasOffset, l.outputs, Float32Array),
   }));
   return { ...entry, layers };
 }

@@ -21,8 +21,15 @@ export function positions(controls, values) {
   return controls.map((c) => {
     const v = values[c.name];
     if (c.kind === "choice") return Math.max(0, Math.min(c.count - 1, Math.round(v)));
-    return Math.max(0, Math.min(1, (v - c.low) / (c.high - c.low))) * (c.count - 1);
+    const [low, high, at] = c.log ? [c.low, c.high, v].map(Math.log) : [c.low, c.high, v];
+    return Math.max(0, Math.min(1, (at - low) / (high - low))) * (c.count - 1);
   });
+}
+
+// Levels 0 … 65534 stand for low … high, GAP for "not a number".
+export function unpack(levels, low, high) {
+  const scale = (high - low) / LEVELS;
+  return Float32Array.from(levels, (level) => (level === GAP ? NaN : low + scale * level));
 }
 
 // [grid index, weight] pairs at a fractional position: Lagrange's polynomial through 4 nodes, or a line through 2.

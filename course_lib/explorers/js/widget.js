@@ -128,24 +128,27 @@ function render({ model, el }) {
   }
 
   const rows = spec.controls.map((c) => {
+    // A log slider runs evenly in log(value): `inner` is what the browser's range input holds.
+    const inner = (v) => (c.log ? Math.log(v) : v), outer = (u) => (c.log ? Math.exp(u) : u), bottom = inner(c.low);
+    const step = c.log ? (inner(c.high) - bottom) / 100 : c.step;
     const id = `ce-${Math.random().toString(36).slice(2)}`, output = make("output", { for: id });
     let input;
     if (c.kind === "choice") {
       input = make("select", { id });
       c.options.forEach((text, i) => input.append(make("option", { value: i, text })));
-    } else input = make("input", { id, type: "range", min: c.low, max: c.high, step: "any" });
+    } else input = make("input", { id, type: "range", min: inner(c.low), max: inner(c.high), step: "any" });
     input.dataset.control = c.name;
-    input.addEventListener("input", () => setValues({ [c.name]: c.kind === "choice" ? input.value : c.low + Math.round((input.value - c.low) / c.step) * c.step }));
+    input.addEventListener("input", () => setValues({ [c.name]: c.kind === "choice" ? input.value : outer(bottom + Math.round((input.value - bottom) / step) * step) }));
     if (c.kind === "slider") input.addEventListener("keydown", (event) => {
       const moves = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
-      const target = event.key === "Home" ? c.low : event.key === "End" ? c.high : event.key in moves ? values[c.name] + moves[event.key] * c.step : null;
+      const target = event.key === "Home" ? c.low : event.key === "End" ? c.high : event.key in moves ? outer(inner(values[c.name]) + moves[event.key] * step) : null;
       if (target === null) return;
       event.preventDefault();
       setValues({ [c.name]: Number(target.toPrecision(12)) });
     });
     controls.append(make("div", { class: "ce-control" }, make("label", { for: id, text: c.label }), input, ...(c.kind === "choice" ? [] : [output])));
     return { show() {
-      if (document.activeElement !== input || Math.abs(input.value - values[c.name]) > 1e-9) input.value = values[c.name];
+      if (document.activeElement !== input || Math.abs(input.value - inner(values[c.name])) > 1e-9) input.value = inner(values[c.name]);
       output.textContent = shown(c);
       if (c.kind === "slider") input.setAttribute("aria-valuetext", shown(c));
     } };
