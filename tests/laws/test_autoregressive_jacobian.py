@@ -34,7 +34,8 @@ def test_one_flipped_mask_bit_is_found(name):
     model = DISCRETE_DENSITIES[name](d, 1)
     ordering, masks = model.ordering[...], [layer.mask[...] for layer in model.layers]
     for layer in model.layers:
-        layer.bias[...] += 5.0  # every relu open, so that no connection is hidden behind a unit at rest
+        # Every relu open, so that no connection hides behind a unit at rest.
+        layer.kernel[...], layer.bias[...] = jnp.abs(layer.kernel[...]), layer.bias[...] + 50.0
     allowed = allowed_dependencies(ordering)
     assert is_autoregressive(masks, ordering)
     for depth, mask in enumerate(masks):
