@@ -126,11 +126,12 @@ class Image(Mark):
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: its label (with unit) and the interval it shows."""
+    """One axis: its label (with unit) and the interval it shows; `ticks=False` where numbers would mean nothing."""
 
     label: str
     low: float
     high: float
+    ticks: bool = True
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,9 @@ def draw_panel(ax: Axes, panel: dict[str, Any], quantities: dict[str, np.ndarray
     if panel["x"] and panel["y"]:
         ax.set(xlim=(panel["x"]["low"], panel["x"]["high"]), ylim=(panel["y"]["low"], panel["y"]["high"]))
         ax.set(xlabel=panel["x"]["label"], ylabel=panel["y"]["label"])
+        for axis, shown in ((ax.xaxis, panel["x"]["ticks"]), (ax.yaxis, panel["y"]["ticks"])):
+            if not shown:
+                axis.set_ticks([])
     else:
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)

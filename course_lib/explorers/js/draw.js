@@ -183,14 +183,14 @@ function frame(ctx, panel, s, theme) {
   ctx.beginPath(); ctx.moveTo(left, top); ctx.lineTo(left, bottom); ctx.lineTo(right, bottom); ctx.stroke();
   const named = panel.marks.some((m) => m.kind === "bars" && m.names.length);
   ctx.textAlign = "center";
-  if (!named) for (const t of ticks(panel.x.low, panel.x.high, Math.max(2, Math.floor((right - left) / 60)))) {
+  if (!named && panel.x.ticks) for (const t of ticks(panel.x.low, panel.x.high, Math.max(2, Math.floor((right - left) / 60)))) {
     const p = s.px(t);
     ctx.beginPath(); ctx.moveTo(p, bottom); ctx.lineTo(p, bottom + 4); ctx.stroke();
     ctx.fillText(String(t).replace("-", "−"), p, bottom + 16);
   }
   ctx.fillText(panel.x.label, (left + right) / 2, bottom + 32);
   ctx.textAlign = "right";
-  for (const t of ticks(panel.y.low, panel.y.high, Math.max(2, Math.floor((bottom - top) / 40)))) {
+  if (panel.y.ticks) for (const t of ticks(panel.y.low, panel.y.high, Math.max(2, Math.floor((bottom - top) / 40)))) {
     const p = s.py(t);
     ctx.beginPath(); ctx.moveTo(left - 4, p); ctx.lineTo(left, p); ctx.stroke();
     ctx.fillText(String(t).replace("-", "−"), left - 6, p + 4);
