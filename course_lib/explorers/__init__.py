@@ -1,8 +1,8 @@
 """Interactive figures that need no kernel to move: live in JupyterLab, in VS Code and on a static page."""
 
 from course_lib.explorers.controls import Choice, Slider
-from course_lib.explorers.marks import Arrows, Axis, Bars, Curve, Image, Mesh, Panel, Points, Polygons, Rule
-from course_lib.explorers.network import Network
+from course_lib.explorers.marks import Arrows, Axis, Bars, Curve, Image, Intervals, Mesh, Panel, Points, Polygons, Rule
+from course_lib.explorers.network import Network, dense_layers
 from course_lib.explorers.widget import Explorer, explore
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Curve",
     "Explorer",
     "Image",
+    "Intervals",
     "Mesh",
     "Network",
     "Panel",
@@ -20,5 +21,6 @@ __all__ = [
     "Polygons",
     "Rule",
     "Slider",
+    "dense_layers",
     "explore",
 ]

@@ -107,6 +107,17 @@ class Bars(Mark):
 
 
 @dataclass(frozen=True)
+class Intervals(Mark):
+    """Upright intervals `centre` ± `half` (n,) at the places 0, 1, …, with a tick at the centre."""
+
+    kind, quantities = "intervals", ("centre", "half")
+    centre: str
+    half: str
+    colour: str = "model"
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Image(Mark):
     """An image (h, w), or a grid of them (n, h, w) with `columns`; row 0 is on top.
 

@@ -1,6 +1,6 @@
 """A dense network whose weights travel to the browser, for explorers with one slider for each latent dimension."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,3 +69,23 @@ class Network:
             entry = {"inputs": rows, "outputs": columns, "activation": activation, "low": q.low, "high": q.high}
             layers.append({**entry, "offset": put(q.levels), "biasOffset": put(np.asarray(bias, np.float32))})
         return {"name": self.name, "inputs": list(self.inputs), "shape": list(self.shape), "layers": layers}
+
+
+def dense_layers(parts: Iterable[Any], last: str = "linear") -> list[tuple[np.ndarray, np.ndarray, str]]:
+    """(kernel, bias, activation) for each linear layer of a sequence such as `nnx.Sequential(...).layers`.
+
+    Args:
+        parts: linear layers, each followed by an activation function, except the last.
+        last: the activation after the last layer, such as "sigmoid" to turn logits into probabilities.
+    """
+    layers: list[tuple[np.ndarray, np.ndarray, str]] = []
+    for part in parts:
+        if hasattr(part, "kernel"):
+            layers.append((np.asarray(part.kernel[...]), np.asarray(part.bias[...]), "linear"))
+        elif hasattr(part, "layers"):
+            layers.extend(dense_layers(part.layers))
+        elif getattr(part, "__name__", "") in ACTIVATIONS:
+            layers[-1] = (*layers[-1][:2], part.__name__)
+        else:
+            raise ValueError(f"{part!r} is neither a linear layer nor one of the activations {list(ACTIVATIONS)}.")
+    return [*layers[:-1], (*layers[-1][:2], last)]

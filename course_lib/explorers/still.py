@@ -118,6 +118,13 @@ def _bars(ax: Axes, mark: dict, q: dict, colour: str) -> None:
         ax.set_xticks(np.arange(heights.size), names)
 
 
+def _intervals(ax: Axes, mark: dict, q: dict, colour: str) -> None:
+    centre, half = q[mark["centre"]], q[mark["half"]]
+    ax.errorbar(
+        np.arange(centre.size), centre, half, fmt="_", color=colour, lw=4, alpha=0.45, label=mark["label"] or None
+    )
+
+
 def _image(ax: Axes, mark: dict, q: dict, colour: str) -> None:
     values = q[mark["values"]]
     picture = values if values.ndim == 2 else tile(values, mark["columns"] or len(values), fill=np.nan)
@@ -134,5 +141,5 @@ def _image(ax: Axes, mark: dict, q: dict, colour: str) -> None:
 
 _DRAW = {
     "curve": _curve, "points": _points, "polygons": _polygons, "mesh": _mesh, "arrows": _arrows, "rule": _rule,
-    "bars": _bars, "image": _image,
+    "bars": _bars, "image": _image, "intervals": _intervals,
 }  # fmt: skip

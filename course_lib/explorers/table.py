@@ -6,6 +6,7 @@ in the spacing; a quantity with jumps asks for straight lines instead (`Slider(s
 same rule in numpy, so that tests and the browser answer to one definition.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,14 @@ class Quantity:
         return np.where(self.levels == GAP, np.nan, self.low + step * self.levels).astype(np.float32)
 
 
+def arguments_of(fn: Callable[..., Any], controls: Sequence[Control]) -> list[Control]:
+    """The controls that `fn` takes, by name; all of them if it takes any keyword."""
+    parameters = inspect.signature(fn).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return list(controls)
+    return [c for c in controls if c.name in parameters]
+
+
 def tabulate(fn: Callable[..., dict[str, Any]], controls: Sequence[Control]) -> dict[str, Quantity]:
     """Evaluate `fn` on the grid of all controls, in one compiled call, and quantize.
 
@@ -51,11 +60,12 @@ def tabulate(fn: Callable[..., dict[str, Any]], controls: Sequence[Control]) -> 
     names = [c.name for c in controls]
     if len(set(names)) != len(names):
         raise ValueError(f"two controls share a name: {names}.")
-    mesh = np.meshgrid(*[c.grid for c in controls], indexing="ij")
+    used = {c.name for c in arguments_of(fn, controls)}
+    mesh = np.meshgrid(*[c.grid if c.name in used else c.grid[:1] for c in controls], indexing="ij")
     flat = {name: axis.ravel() for name, axis in zip(names, mesh, strict=True)}
     size = mesh[0].size
     rows = {name: jnp.resize(axis, (-(-size // BATCH), BATCH)) for name, axis in flat.items()}
-    results = jax.jit(lambda at: jax.lax.map(jax.vmap(lambda v: fn(**v)), at))(rows)
+    results = jax.jit(lambda at: jax.lax.map(jax.vmap(lambda v: fn(**{k: v[k] for k in names if k in used})), at))(rows)
     if not isinstance(results, dict):
         raise ValueError(f"the explored function returned {type(results).__name__}; expected a dict of named arrays.")
     grid = mesh[0].shape

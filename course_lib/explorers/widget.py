@@ -13,7 +13,7 @@ from course_lib.explorers.controls import Control, Slider
 from course_lib.explorers.marks import Panel
 from course_lib.explorers.network import Network
 from course_lib.explorers.still import still_png
-from course_lib.explorers.table import Quantity, interpolate, tabulate
+from course_lib.explorers.table import Quantity, arguments_of, interpolate, tabulate
 
 _HERE = Path(__file__).parent / "js"
 
@@ -35,7 +35,7 @@ class Explorer(anywidget.AnyWidget):
     data = traitlets.Bytes().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
 
-    fn: Callable[..., dict[str, Any]]
+    fn: Callable[..., dict[str, Any]] | None
     controls: Sequence[Control]
     tables: dict[str, Quantity]
     constants: dict[str, np.ndarray]
@@ -50,7 +50,9 @@ class Explorer(anywidget.AnyWidget):
     def exact(self, **values: float) -> dict[str, np.ndarray]:
         """Every quantity computed by the function itself, at the given or the current slider values."""
         at = self.current() | values
-        arguments = {c.name: np.asarray(at[c.name], c.grid.dtype) for c in self.controls}
+        if self.fn is None:
+            return self._untabulated(at)
+        arguments = {c.name: np.asarray(at[c.name], c.grid.dtype) for c in arguments_of(self.fn, self.controls)}
         out = {name: np.asarray(value) for name, value in jax.jit(self.fn)(**arguments).items()}
         return out | self._untabulated(at)
 
@@ -75,7 +77,7 @@ class Explorer(anywidget.AnyWidget):
 
 
 def explore(
-    fn: Callable[..., dict[str, Any]],
+    fn: Callable[..., dict[str, Any]] | None,
     controls: Sequence[Control],
     panels: Sequence[Panel],
     *,
@@ -84,7 +86,7 @@ def explore(
     readouts: Sequence[str] = (),
     constants: Mapping[str, Any] | None = None,
     networks: Sequence[Network] = (),
-    presets: Mapping[str, Mapping[str, float]] | None = None,
+    links: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     play: str = "",
     pad: Mapping[str, Any] | None = None,
 ) -> Explorer:
@@ -95,16 +97,19 @@ def explore(
 
     Args:
         fn: takes one number for each control, by name; returns a dict of arrays, whose shapes do not depend on them.
+            It may take some of the controls only: then the table has no axis for the others. None: no table.
         controls: sliders and choices.
         panels: what to draw, by the names that `fn`, `constants` and `networks` define.
         description: what the figure shows, for readers who cannot see it.
         readouts: lines of text with scalars filled in: "KL = {kl:.2f} nats".
         constants: arrays that no control changes.
         networks: dense networks that the browser runs, for more sliders than a table could hold.
-        presets: named slider settings to start from.
+        links: slider settings that the options of a choice bring along: {choice: {slider: one value an option}}.
         play: the slider that a *play* button moves from its low to its high end.
         pad: a drawing pad whose picture goes through a network and moves sliders:
-            {"network": name, "size": 28, "sets": [slider names], "label": text, "brush": radius in pixels}.
+            "network" gives (mean, ln σ), "sets" names the sliders that move to the mean, "size" is the side and "brush"
+            the radius in pixels, "label" the text, "choice" and "option" what to select, "mean" and "sigma" the
+            quantities that the code of the drawing replaces.
 
     Returns:
         the widget; `exact()` and `shown()` give its quantities in Python.
@@ -114,12 +119,12 @@ def explore(
 
     Taught in: CONTRIBUTING, "How to make an explorer"
     """
-    tables = tabulate(fn, controls)
+    tables = tabulate(fn, controls) if fn else {}
     fixed = {name: np.asarray(value, np.float32) for name, value in (constants or {}).items()}
     names = {c.name for c in controls}
     for panel in panels:
         panel.check(set(tables) | set(fixed) | {n.name for n in networks}, names)
-    for name in (play, *(pad or {}).get("sets", ()), *(k for p in (presets or {}).values() for k in p)):
+    for name in (play, *(pad or {}).get("sets", ()), *(links or {}), *(k for p in (links or {}).values() for k in p)):
         if name and name not in names:
             raise ValueError(f"{name!r} is no control; the controls are {sorted(names)}.")
 
@@ -143,7 +148,7 @@ def explore(
         "controls": [control_json(c) for c in controls],
         "panels": [p.to_json() for p in panels],
         "readouts": list(readouts),
-        "presets": [{"label": k, "values": dict(v)} for k, v in (presets or {}).items()],
+        "links": {choice: {k: list(v) for k, v in sliders.items()} for choice, sliders in (links or {}).items()},
         "play": play,
         "pad": dict(pad) if pad else None,
         "tables": [

@@ -29,6 +29,7 @@ ALL_MARKS = [
     ex.Arrows("xy", "xy"),
     ex.Rule(x="top", label="top"),
     ex.Rule(y="top"),
+    ex.Intervals("pair", "pair", label="spread"),
 ]
 
 
@@ -100,7 +101,7 @@ def test_a_network_is_computed_alike_in_python():
     ("changes", "message"),
     [
         ({"play": "nothing"}, "'nothing' is no control"),
-        ({"presets": {"p": {"nothing": 1.0}}}, "'nothing' is no control"),
+        ({"links": {"nothing": {"mean": [1.0]}}}, "'nothing' is no control"),
         ({"constants": {}}, r"draws 'x'; there is only"),
     ],
 )

@@ -152,6 +152,17 @@ const DRAW = {
       if (mark.names.length) ctx.fillText(mark.names[i], left + 0.32 * slot, s.box.bottom + 15);
     });
   },
+  intervals(ctx, s, mark, q) {
+    const centre = q(mark.centre), half = q(mark.half), tick = 0.22 * (s.px(1) - s.px(0));
+    ctx.globalAlpha = 0.5; ctx.lineWidth = 5;
+    for (let i = 0; i < centre.length; i++) {
+      if (!Number.isFinite(centre[i])) continue;
+      const x = s.px(i), y = s.py(centre[i]);
+      ctx.beginPath(); ctx.moveTo(x, s.py(centre[i] - half[i])); ctx.lineTo(x, s.py(centre[i] + half[i])); ctx.stroke();
+      ctx.fillRect(x - tick, y - 1, 2 * tick, 2);
+    }
+    ctx.globalAlpha = 1;
+  },
   image(ctx, s, mark, q, colour, shape, theme, dark) {
     const v = q(mark.values), dims = shape(mark.values), [h, w] = dims.slice(-2), n = dims.length === 3 ? dims[0] : 1;
     const columns = mark.columns || n, rows = Math.ceil(n / columns), pad = n > 1 ? 1 : 0;

@@ -39,11 +39,12 @@ export function makeSource(spec, bytes) {
   };
 }
 
-function drawingPad(spec, bytes, setValues) {
+// A picture drawn by hand goes through the encoder: (mean, ln σ) of q(z|x). The sliders move to the mean.
+function drawingPad(spec, bytes, onDrawn) {
   const network = decodeNetwork(bytes, spec.networks.find((n) => n.name === spec.pad.network));
   const side = spec.pad.size, ink = new Float32Array(side * side);
-  const canvas = make("canvas", { class: "ce-pad", width: side, height: side, tabindex: "0", role: "img",
-    "aria-label": "Drawing pad: draw with the pointer; the sliders move to the code of the drawing" });
+  const canvas = make("canvas", { class: "ce-pad", width: side, height: side, role: "img",
+    "aria-label": "Drawing pad: draw with the pointer; the sliders move to the code of the drawing. Without a pointer, choose a digit from the list." });
   const paint = () => {
     const ctx = canvas.getContext("2d"), picture = ctx.createImageData(side, side);
     ink.forEach((v, i) => picture.data.set([...(v ? [34, 34, 34] : [255, 255, 255]), 255], 4 * i));
@@ -54,8 +55,8 @@ function drawingPad(spec, bytes, setValues) {
     const x = ((event.clientX - r.left) / r.width) * side, y = ((event.clientY - r.top) / r.height) * side;
     for (let i = 0; i < side; i++) for (let j = 0; j < side; j++) if (Math.hypot(j + 0.5 - x, i + 0.5 - y) < spec.pad.brush) ink[i * side + j] = 1;
     paint();
-    const code = forward(network.layers, ink);
-    setValues(Object.fromEntries(spec.pad.sets.map((name, i) => [name, code[i]])));
+    const output = forward(network.layers, ink), k = spec.pad.sets.length;
+    onDrawn({ mean: output.slice(0, k), sigma: output.slice(k).map(Math.exp) });
   };
   canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); dot(e); });
   canvas.addEventListener("pointermove", (e) => { if (e.buttons) dot(e); });
@@ -68,7 +69,7 @@ function drawingPad(spec, bytes, setValues) {
 function render({ model, el }) {
   const spec = model.get("spec"), bytes = model.get("data"), source = makeSource(spec, bytes);
   const starts = Object.fromEntries(spec.controls.map((c) => [c.name, c.start]));
-  let values = { ...starts, ...model.get("values") }, quantities, pending = 0, announce = 0;
+  let values = { ...starts, ...model.get("values") }, quantities, pending = 0, announce = 0, drawn = null;
 
   const root = make("section", { class: "course-explorer", role: "group", "aria-label": spec.title });
   const panels = make("div", { class: "ce-panels" }), controls = make("div", { class: "ce-controls" });
@@ -88,7 +89,7 @@ function render({ model, el }) {
 
   function paint() {
     pending = 0;
-    quantities = source(values);
+    quantities = current();
     const dark = isDark(), theme = palette(dark), ratio = window.devicePixelRatio || 1;
     root.classList.toggle("ce-dark", dark);
     for (const view of views) {
@@ -116,6 +117,13 @@ function render({ model, el }) {
     announce = setTimeout(() => { live.textContent = spoken(); }, 400);
     root.explorer.frames += 1;
   }
+  // The posterior of a drawing is known here alone; it stands in for the table's entry.
+  function current() {
+    const all = source(values), pad = spec.pad;
+    if (pad && drawn && values[pad.choice] === pad.option)
+      for (const key of ["mean", "sigma"]) all.set(pad[key], { values: drawn[key], shape: [pad.sets.length] });
+    return all;
+  }
   const schedule = () => { pending ||= requestAnimationFrame(paint); };
 
   function setValues(changes, { save = true } = {}) {
@@ -125,6 +133,12 @@ function render({ model, el }) {
     }
     if (save) { model.set("values", { ...values }); model.save_changes(); }
     schedule();
+  }
+
+  // An option may bring slider settings along (a digit to start from).
+  function chosen(c, option) {
+    const settings = spec.links[c.name] ?? {};
+    return { [c.name]: option, ...Object.fromEntries(Object.entries(settings).map(([name, list]) => [name, list[option]])) };
   }
 
   const rows = spec.controls.map((c) => {
@@ -138,7 +152,7 @@ function render({ model, el }) {
       c.options.forEach((text, i) => input.append(make("option", { value: i, text })));
     } else input = make("input", { id, type: "range", min: inner(c.low), max: inner(c.high), step: "any" });
     input.dataset.control = c.name;
-    input.addEventListener("input", () => setValues({ [c.name]: c.kind === "choice" ? input.value : outer(bottom + Math.round((input.value - bottom) / step) * step) }));
+    input.addEventListener("input", () => setValues(c.kind === "choice" ? chosen(c, Number(input.value)) : { [c.name]: outer(bottom + Math.round((input.value - bottom) / step) * step) }));
     if (c.kind === "slider") input.addEventListener("keydown", (event) => {
       const moves = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
       const target = event.key === "Home" ? c.low : event.key === "End" ? c.high : event.key in moves ? outer(inner(values[c.name]) + moves[event.key] * step) : null;
@@ -155,13 +169,6 @@ function render({ model, el }) {
   });
 
   const buttons = make("div", { class: "ce-buttons" });
-  if (spec.presets.length) {
-    const select = make("select", { "aria-label": "start from" });
-    select.append(make("option", { value: "", text: "start from …" }));
-    spec.presets.forEach((p, i) => select.append(make("option", { value: i, text: p.label })));
-    select.addEventListener("change", () => { if (select.value !== "") setValues(spec.presets[select.value].values); });
-    buttons.append(select);
-  }
   if (spec.play) {
     const c = spec.controls.find((k) => k.name === spec.play), button = make("button", { type: "button", text: "play" });
     let timer = 0;
@@ -182,7 +189,10 @@ function render({ model, el }) {
   const reset = make("button", { type: "button", text: "reset", class: "ce-reset" });
   reset.addEventListener("click", () => setValues(starts));
   buttons.append(reset);
-  if (spec.pad) controls.append(drawingPad(spec, bytes, setValues));
+  if (spec.pad) controls.append(drawingPad(spec, bytes, (code) => {
+    drawn = code;
+    setValues({ [spec.pad.choice]: spec.pad.option, ...Object.fromEntries(spec.pad.sets.map((name, i) => [name, code.mean[i]])) });
+  }));
   controls.append(buttons);
 
   for (const view of views) if (view.panel.drag) {
@@ -196,7 +206,7 @@ function render({ model, el }) {
   }
 
   root.explorer = { frames: 0, spec, values: () => ({ ...values }), set: setValues, repaint: paint,
-    get: (name) => Array.from(source(values).get(name).values) };
+    get: (name) => Array.from(current().get(name).values) };
   el.append(root);
   const onModel = () => { values = { ...values, ...model.get("values") }; schedule(); };
   model.on("change:values", onModel);

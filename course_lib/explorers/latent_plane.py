@@ -1,0 +1,54 @@
+"""Drag through a two-dimensional latent space: the decoder runs in the browser, the data's codes lie behind."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from course_lib.explorers.controls import Slider
+from course_lib.explorers.marks import Axis, Image, Panel, Points, Rule
+from course_lib.explorers.network import Network
+from course_lib.explorers.widget import Explorer, explore
+
+
+def latent_plane_explorer(
+    decoder: Sequence[tuple[np.ndarray, np.ndarray, str]],
+    codes: Float[Array | np.ndarray, "n 2"],
+    labels: Int[Array | np.ndarray, " n"],
+    image_shape: tuple[int, int],
+    title: str = "A plane of digits",
+) -> Explorer:
+    """Point at a code: the decoder's picture of it, at once.
+
+    Args:
+        decoder: layers from `dense_layers`, from two numbers to the image's pixels.
+        codes, labels: codes of data and their classes, drawn behind.
+
+    Taught in: 04_autoencoder, "A plane of digits"
+    """
+    codes = np.asarray(codes, np.float32)
+    low, high = codes.min(axis=0), codes.max(axis=0)
+    low, high = np.floor(low - 0.05 * (high - low)), np.ceil(high + 0.05 * (high - low))
+    start = np.median(codes, axis=0)
+    sliders = [
+        Slider(name, float(a), float(b), 2, float(s), label=label)
+        for name, label, a, b, s in zip(("h1", "h2"), ("h₁", "h₂"), low, high, start, strict=True)
+    ]
+    plane = Panel(
+        [Points("codes", classes="labels", opacity=0.5), Rule(x="h1", colour="data"), Rule(y="h2", colour="data")],
+        Axis("h₁", float(low[0]), float(high[0])),
+        Axis("h₂", float(low[1]), float(high[1])),
+        title="latent space: click or drag",
+        aspect=1.0,
+        drag=("h1", "h2"),
+    )
+    return explore(
+        lambda h1, h2: {"h1": h1, "h2": h2},
+        sliders,
+        [plane, Panel([Image("picture")], title="decoded", aspect=1.0, weight=0.8)],
+        title=title,
+        description="Left: codes of images, coloured by class, with a cross hair. Right: the decoder's picture at the "
+        "cross hair.",
+        constants={"codes": codes, "labels": np.asarray(labels)},
+        networks=[Network("picture", decoder, ["h1", "h2"], image_shape)],
+    )
