@@ -65,7 +65,7 @@ def settings(sizes: dict[str, Any], contents: dict[str, Any], state: Any, progra
 
     made_of = {name: str(value) for name, value in sizes.items()}
     for name, tree in contents.items():
-        made_of[name] = f"{', '.join(shapes(tree).values())} (digest {digest(named_arrays(tree))[:12]})"
+        made_of[name] = f"{', '.join(shapes(tree).values()) or 'nothing'} (digest {digest(named_arrays(tree))[:12]})"
     made_of |= {f"state{path}": shape for path, shape in shapes(state).items()}
     return made_of | {"program (loss, layers, optimizer or library versions)": digest({}, program)[:12]}
 

@@ -95,11 +95,12 @@ def fit(
         raise ValueError(f"batch_size is {batch_size}, but data has {size} examples; choose at most {size}.")
     optimizer = optimizer or optax.adam(1e-3)
     graphdef, *pieces = nnx.split(model, nnx.Param, ...)
-    best = _copy(nnx.as_pure(tuple(pieces)))
-    now = Progress(_copy((*best, optimizer.init(best[0]))), best, np.empty((0, 2)))
+    now = Progress(None, nnx.as_pure(tuple(pieces)), np.empty((0, 2)))
     begin, compile_seconds, stopped, store = time.perf_counter(), 0.0, "interrupted", None
     bar = tqdm(total=epochs, leave=False, disable=not progress, unit="epoch", postfix="compiling")
     try:
+        best = _copy(now.best)
+        now = now._replace(state=_copy((*best, optimizer.init(best[0]))), best=best)
         program = epoch_program(graphdef, loss, validation_loss or loss, optimizer, batch_size)
         fixed = (validation, jax.random.fold_in(key, 0))  # epochs count from 1
         shuffle = jax.jit(epoch_order, static_argnums=(2, 3))
@@ -137,6 +138,7 @@ def fit(
         print(f"Interrupted after {len(now.losses)} epochs; the model holds its best state, of epoch {now.best_epoch}.")
     finally:
         _hold(model, now.best)
+        bar.total = bar.n  # a notebook would leave an unfinished bar standing, in red
         bar.close()
     return History(
         train_loss=now.losses[:, 0],
@@ -169,7 +171,10 @@ def _copy(tree: Any) -> Any:
 
 
 def _wait(x: Array) -> Array:
-    """Wait for `x` in short naps, in which Ctrl-C is heard; they cost at most 2 % of the time."""
+    """Wait for `x` in short naps, in which Ctrl-C is heard; they cost at most 2 % of the time.
+
+    A compiled epoch cannot be called back: after Ctrl-C it runs on to its end, and later computations wait for it.
+    """
     begin = time.perf_counter()
     while not x.is_ready():  # pyright: ignore[reportAttributeAccessIssue]
         time.sleep(min(0.05, 1e-4 + 0.02 * (time.perf_counter() - begin)))
