@@ -47,7 +47,8 @@ class Slider:
 
     def position(self, value: float) -> float:
         """Where `value` lies on the grid, as a fractional index."""
-        if not self.low * (1 - 1e-6) - 1e-6 <= value <= self.high * (1 + 1e-6) + 1e-6:
+        slack = 1e-6 * (self.high - self.low)  # a value that came through float32 may lie a hair outside
+        if not self.low - slack <= value <= self.high + slack:
             raise ValueError(f"{self.name} is {value}; the slider runs from {self.low} to {self.high}.")
         low, high, at = np.log([self.low, self.high, value]) if self.log else (self.low, self.high, value)
         return float(np.clip((at - low) / (high - low), 0.0, 1.0)) * (self.count - 1)

@@ -10,7 +10,7 @@ from course_lib.explorers.controls import Choice
 from course_lib.explorers.marks import Axis, Curve, Image, Panel, Points
 from course_lib.explorers.widget import Explorer, explore
 
-Masks = Sequence[Float[Array | np.ndarray, "inputs outputs"]]
+Masks = Sequence[Float[Array | np.ndarray, "_ _"]]
 
 
 def _open_edges(masks: Masks, output: int) -> np.ndarray:

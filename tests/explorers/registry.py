@@ -1,0 +1,79 @@
+"""One constructor for each explorer of the chapters, with small stand-ins where a chapter passes a trained model."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from course_lib.autoregressive import made_masks
+from course_lib.explorers import Explorer
+from course_lib.explorers.change_of_variables import change_of_variables_explorer
+from course_lib.explorers.class_sampler import class_sampler_explorer
+from course_lib.explorers.divergence import divergence_explorer
+from course_lib.explorers.evidence_bound import evidence_explorer
+from course_lib.explorers.flow_layers import flow_layers_explorer
+from course_lib.explorers.generation import generation_explorer
+from course_lib.explorers.latent_plane import latent_plane_explorer
+from course_lib.explorers.latent_sliders import latent_sliders_explorer
+from course_lib.explorers.masks import mask_explorer
+from course_lib.explorers.reparameterization import reparameterization_explorer
+from course_lib.explorers.ring import ring_explorer
+
+
+def random_layers(rng: np.random.Generator, *sizes: int, last: str = "sigmoid") -> list:
+    kernels = [rng.normal(size=(a, b)) / np.sqrt(a) for a, b in pairwise(sizes)]
+    activations = ["silu"] * (len(kernels) - 1) + [last]
+    return [(k, 0.1 * rng.normal(size=k.shape[1]), act) for k, act in zip(kernels, activations, strict=True)]
+
+
+def _plane() -> Explorer:
+    rng = np.random.default_rng(0)
+    decoder = random_layers(rng, 2, 64, 128, 784)
+    return latent_plane_explorer(decoder, rng.normal(size=(500, 2)), rng.integers(0, 10, 500), (28, 28))
+
+
+def _sliders() -> Explorer:
+    rng = np.random.default_rng(1)
+    encoder, decoder = random_layers(rng, 784, 128, 20, last="linear"), random_layers(rng, 10, 128, 784)
+    mean, log_sigma = rng.normal(size=(10, 10)), -rng.uniform(0, 2, (10, 10))
+    return latent_sliders_explorer(encoder, decoder, rng.uniform(0, 3, 10), mean, log_sigma, np.arange(10), (28, 28))
+
+
+def _flow() -> Explorer:
+    rng = np.random.default_rng(2)
+    t = np.linspace(0, 1, 7)[:, None, None]
+    z, grid = rng.normal(size=(400, 2)), np.stack(np.meshgrid(*2 * [np.linspace(-3, 3, 15)]), axis=-1)
+    points, mesh = (1 - t) * z + 2 * t * np.tanh(z), (1 - t[..., None]) * grid + 2 * t[..., None] * np.tanh(grid)
+    return flow_layers_explorer(points, mesh, rng.uniform(size=(7, 48, 48)), (-3.5, 3.5))
+
+
+def _masks() -> Explorer:
+    orderings = {"left to right": range(6), "right to left": range(5, -1, -1), "shuffled": [3, 0, 5, 1, 4, 2]}
+    return mask_explorer({name: made_masks(np.array(o), [8, 8]) for name, o in orderings.items()})
+
+
+def _generation() -> Explorer:
+    rng, d = np.random.default_rng(3), 64
+    drawn = np.arange(d)[None, :] < np.arange(d + 1)[:, None]
+    images = np.where(drawn[None], rng.integers(0, 2, (4, 1, d)), 0.5).reshape(4, d + 1, 8, 8)
+    current = (0.5 * drawn + (np.arange(d)[None] == np.arange(d + 1)[:, None])).reshape(d + 1, 8, 8)
+    return generation_explorer(images, rng.uniform(size=(4, d + 1, 8, 8)), current)
+
+
+def _classes() -> Explorer:
+    rng = np.random.default_rng(4)
+    return class_sampler_explorer(rng.uniform(size=(10, 64)), 0.1 * rng.normal(size=(10, 64, 20)), (8, 8))
+
+
+EXPLORERS = {
+    "class_sampler": _classes,
+    "masks": _masks,
+    "generation": _generation,
+    "change_of_variables": change_of_variables_explorer,
+    "flow_layers": _flow,
+    "latent_plane": _plane,
+    "divergence": divergence_explorer,
+    "evidence_bound": evidence_explorer,
+    "ring": ring_explorer,
+    "reparameterization": reparameterization_explorer,
+    "latent_sliders": _sliders,
+}

@@ -1,0 +1,112 @@
+"""What every explorer of the chapters must hold: small, finite to its ends, and within 1 % of the exact function."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from course_lib.explorers import Choice, Explorer
+from tests.explorers.registry import EXPLORERS
+
+BUILT: dict[str, Explorer] = {}
+
+
+@pytest.fixture(params=sorted(EXPLORERS))
+def explorer(request) -> Explorer:
+    if request.param not in BUILT:
+        BUILT[request.param] = EXPLORERS[request.param]()
+    return BUILT[request.param]
+
+
+def random_values(explorer: Explorer, rng: np.random.Generator) -> dict[str, float]:
+    values = {}
+    for c in explorer.controls:
+        if isinstance(c, Choice):
+            values[c.name] = int(rng.integers(len(c.options)))
+        else:
+            values[c.name] = c.low + rng.uniform() * (c.high - c.low)
+    return values
+
+
+def test_at_most_500_kilobytes(explorer):
+    assert len(explorer.data) <= 500_000
+
+
+def test_every_corner_is_finite_and_of_the_declared_shape(explorer):
+    ends = [(0, len(c.options) - 1) if isinstance(c, Choice) else (c.low, c.high) for c in explorer.controls]
+    shapes = {name: np.shape(v) for name, v in explorer.exact().items()}
+    corners = list(itertools.product(*ends))
+    for corner in corners[:: max(1, len(corners) // 16)]:
+        shown = explorer.shown(**{c.name: v for c, v in zip(explorer.controls, corner, strict=True)})
+        assert {name: np.shape(v) for name, v in shown.items()} == shapes
+        gaps = {"edge_x", "edge_y"} | ({"posterior_mean", "posterior_sigma"} if corner[0] in (0, 11) else set())
+        for name, value in shown.items():
+            if name not in gaps:  # closed connections, and a start without a posterior, are drawn as gaps
+                assert np.isfinite(value).all(), name
+
+
+def test_what_is_shown_is_within_one_percent_of_the_range(explorer):
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        values = random_values(explorer, rng)
+        if "step" in values:
+            values["step"] = round(values["step"])  # a step between two pixels does not exist
+        exact, shown = explorer.exact(**values), explorer.shown(**values)
+        for name, quantity in explorer.tables.items():
+            # an area that is constant by design has no range: there the error is relative to the value
+            scale = max(quantity.high - quantity.low, 0.01 * abs(quantity.high))
+            np.testing.assert_allclose(shown[name], exact[name], atol=0.01 * scale, rtol=0, err_msg=name)
+
+
+def test_every_control_moves_something(explorer):
+    """A slider that moves nothing is a defect."""
+    base = {c.name: c.start for c in explorer.controls}
+    for c in explorer.controls:
+        other = (c.start + 1) % len(c.options) if isinstance(c, Choice) else (c.low if c.start > c.low else c.high)
+        before, after = explorer.shown(**base), explorer.shown(**{**base, c.name: other})
+        assert any(not np.array_equal(before[n], after[n], equal_nan=True) for n in before), c.name
+
+
+def test_every_panel_and_control_has_words_for_a_screen_reader(explorer):
+    assert explorer.spec["title"]
+    assert len(explorer.spec["description"]) > 40
+    assert all(c["label"] for c in explorer.spec["controls"])
+
+
+def test_the_two_directions_of_kl_agree_with_the_closed_form():
+    shown = BUILT.setdefault("divergence", EXPLORERS["divergence"]()).shown(target=0, mean=-1.0, sigma=2.0)
+    q, p = (-1.0, 2.0), (0.5, 1.0)
+    for name, (a, b) in {"kl_qp": (q, p), "kl_pq": (p, q)}.items():
+        closed = np.log(b[1] / a[1]) + (a[1] ** 2 + (a[0] - b[0]) ** 2) / (2 * b[1] ** 2) - 0.5
+        assert shown[name] == pytest.approx(closed, rel=1e-2)
+
+
+def test_the_bound_is_tight_at_the_true_posterior_and_nowhere_above():
+    explorer = BUILT.setdefault("evidence_bound", EXPLORERS["evidence_bound"]())
+    precision = 1 + 1.2**2 / 0.6**2
+    mean, sigma = 1.2 * 1.5 / 0.6**2 / precision, precision**-0.5
+    assert explorer.exact(model=0, mean=mean, sigma=sigma)["gap"] == pytest.approx(0, abs=1e-4)
+    rng = np.random.default_rng(0)
+    assert all(explorer.exact(**random_values(explorer, rng))["gap"] > -1e-4 for _ in range(50))
+
+
+def test_every_strip_keeps_its_area():
+    explorer = BUILT.setdefault("change_of_variables", EXPLORERS["change_of_variables"]())
+    for tilt, wave in [(0.0, 0.0), (1.0, 0.5), (0.3, -0.8)]:
+        strips = explorer.exact(tilt=tilt, wave=wave)["strips"]
+        x, y = strips[..., 0], strips[..., 1]
+        area = 0.5 * np.abs(np.sum(x * np.roll(y, -1, 1) - np.roll(x, -1, 1) * y, axis=1))
+        base = explorer.constants["base"]
+        u, v = base[..., 0], base[..., 1]
+        np.testing.assert_allclose(
+            area, 0.5 * np.abs(np.sum(u * np.roll(v, -1, 1) - np.roll(u, -1, 1) * v, axis=1)), rtol=0.02
+        )
+
+
+def test_both_gradient_estimators_have_the_exact_mean():
+    from course_lib.explorers.reparameterization import gradient_estimates
+
+    noise = np.random.default_rng(0).normal(size=400_000)
+    for estimates in gradient_estimates(noise, 0.3, 0.8):
+        error = np.std(estimates) / np.sqrt(noise.size)
+        assert abs(np.mean(estimates) - 2 * (0.3 - 1.0)) < 5 * error
