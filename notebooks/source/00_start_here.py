@@ -19,7 +19,7 @@ import optax
 from flax import nnx
 from ipywidgets import interact
 
-from course_lib import data, notebook
+from course_lib import data, doctor, notebook
 from course_lib.exercises import exercise
 from course_lib.figures.course_map import course_map
 from course_lib.figures.images import image_grid
@@ -31,16 +31,16 @@ notebook.start()
 # ## 0.1 Is this machine ready?
 #
 # The course runs on the processor of a laptop; a GPU is used where there is one. Nothing is downloaded. This
-# cell asks JAX for a device and lets it add two numbers.
+# cell looks at the installed packages, the devices, the data and the folders. It takes a few seconds.
 
 # %%
-device = jax.devices()[0]
-print("device:", device.platform)
-print("1 + 1 =", int(jnp.add(1, 1)))
+for finding in doctor.report():
+    if finding.essential:
+        print("ok     " if finding.ok else f"MISSING ({finding.mend})", finding.subject)
 
 # %% [markdown]
-# Two lines without an error: the machine is ready. For versions, data and free space, run `make doctor` in a
-# terminal.
+# Only lines with `ok`: the machine is ready. A line with `MISSING` says what to do. For versions, free space and
+# folders, run `make doctor` in a terminal.
 #
 # ## 0.2 How the course works
 
