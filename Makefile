@@ -13,7 +13,7 @@ endif
 RUN := $(BIN)/python -m
 LINTED := course_lib tools tests benchmarks notebooks/source
 
-.PHONY: help setup lab test test-code test-notebooks notebooks notebooks-check lint format lock doctor clean
+.PHONY: help setup lab book serve test test-code test-notebooks test-book notebooks notebooks-check lint format lock doctor clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -26,10 +26,26 @@ lab: setup ## open the course in JupyterLab (options: LAB_ARGS="--no-browser --p
 	$(BIN)/jupyter lab $(ROOT_ARGS) --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.news_url=None \
 	  --ServerApp.root_dir=. $(LAB_ARGS) notebooks/00_start_here.ipynb
 
-test: setup lint notebooks-check test-code test-notebooks ## everything that CI runs
+book: setup ## build the website into build/book/html (a folder that any server, or none, can serve)
+	$(RUN) tools.node install
+	$(RUN) sphinx -q -W --keep-going -j auto -c book -d build/book/doctrees . build/book/html
+	@echo "The website is in build/book/html; look at it with: make serve"
+
+serve: book ## build the website and serve it on this machine
+	$(RUN) tools.serve_book
+
+test: setup lint notebooks-check test-code test-notebooks test-book ## everything that CI runs
 
 test-code: setup ## unit tests, laws and oracles, with coverage of course_lib
-	$(RUN) pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=95
+	$(RUN) pytest -n 2 --dist loadfile --ignore=tests/browser --cov --cov-report=term --cov-fail-under=95
+
+test-book: setup ## build the website and try it, and every explorer, in a real browser
+	$(RUN) pytest tests/browser
+
+test-notebooks: setup ## run every cell of both editions: with exercise stubs, and solved with all checks passing
+	$(RUN) tools.build_notebooks --solved
+	$(RUN) pytest -q -n 2 --dist loadfile -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout 120 \
+	  notebooks/*.ipynb build/solved/*.ipynb
 
 notebooks: setup ## rebuild the notebooks whose source, library or lock changed
 	$(RUN) tools.build_notebooks
