@@ -56,7 +56,7 @@ class Autoencoder(nnx.Module):
 class SimpleAutoencoder(Autoencoder):
     """h = g(b + w x), x̂ = σ(c + v h); `g` acts elementwise and is σ unless given.
 
-    Source: Uria et al. 2016, arXiv:1605.02226. Taught in: 04_autoencoder, "One layer each way".
+    Source: Germain et al. 2015, arXiv:1502.03509, section 2. Taught in: 04_autoencoder, "One layer each way".
     """
 
     def __init__(self, num_inputs: int, num_hidden: int, *, g: Callable = jax.nn.sigmoid, rngs: nnx.Rngs):

@@ -57,3 +57,4 @@ def decoded_plane(
     half_x, half_y = (xs[1] - xs[0]) / 2, (ys[0] - ys[1]) / 2
     extent = (xs[0] - half_x, xs[-1] + half_x, ys[-1] - half_y, ys[0] + half_y)
     ax.imshow(picture, vmin=0, vmax=1, extent=extent, aspect="auto")
+    ax.set(xlim=extent[:2], ylim=extent[2:])

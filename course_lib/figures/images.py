@@ -22,18 +22,23 @@ def tile(images: Shaped[Array | np.ndarray, "n h w"], columns: int, pad: int = 1
 
 
 def image_rows(
-    rows: dict[str, Shaped[Array | np.ndarray, "n h w"]], cell: float = 0.62, vmin: float = 0.0, vmax: float = 1.0
+    rows: dict[str, Shaped[Array | np.ndarray, "n h w"]],
+    cell: float = 0.62,
+    vmin: float = 0.0,
+    vmax: float = 1.0,
+    cmap: str | None = None,
 ) -> Figure:
     """One labelled row of images for each entry of `rows`: originals above reconstructions, model above model.
 
     Args:
         rows: label of the row → its images; ink is 1 and paper is 0.
         cell: width of one image in inches.
+        cmap: a diverging colour map such as "PuOr_r" for signed images.
     """
     most = max(len(images) for images in rows.values())
     figure, axes = plt.subplots(len(rows), 1, figsize=(cell * most + 1.4, cell * len(rows) + 0.15), squeeze=False)
     for ax, (label, images) in zip(axes[:, 0], rows.items(), strict=True):
-        ax.imshow(tile(images, most, fill=0.15), vmin=vmin, vmax=vmax)
+        ax.imshow(tile(images, most, fill=0.15 * vmax), vmin=vmin, vmax=vmax, cmap=cmap)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         ax.set_ylabel(label, rotation=0, ha="right", va="center")
