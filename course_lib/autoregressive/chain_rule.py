@@ -13,7 +13,7 @@ def enumerate_binary(n: int) -> Float[Array, "count {n}"]:
     """Every binary vector of length n: row i holds the binary digits of i, the most significant first.
 
     Raises: ValueError: n is not between 1 and 20 (2ⁿ rows must fit the memory).
-    Taught in: 02_autoregressive, "The chain rule"
+    Taught in: 02_autoregressive, "The chain rule on real pixels"
     """
     if not 1 <= n <= 20:
         raise ValueError(f"n is {n}; all 2**n vectors can be listed for n from 1 to 20.")
@@ -25,7 +25,7 @@ def chain_rule_log_prob(x: ArrayLike, logits: Float[Array, "*batch d"]) -> Float
 
     Args: x: 0 or 1; logits: indexed by pixel, each computed from the pixel's predecessors alone.
     Returns: nats; a log-probability only if all logits respect one ordering.
-    Source: Uria et al. 2016 (arXiv:1605.02226), eq. 1. Taught in: 02_autoregressive, "From conditionals to pixels"
+    Source: Uria et al. 2016 (arXiv:1605.02226), sec. 2. Taught in: 02_autoregressive, "From conditionals to pixels"
     """
     return bernoulli_log_prob(x, logits).sum(axis=-1)
 
@@ -37,9 +37,9 @@ def exact_conditionals(joint: ArrayLike, ordering: ArrayLike) -> Float[Array, "c
     Returns: column j of row i is the probability of bit j of vector i given its predecessors, so that a row's product
         is the joint. Where the predecessors have probability 0 it is 1/2: any value would do.
     Raises: ValueError: a joint whose length is no power of 2; an ordering that is no permutation.
-    Taught in: 02_autoregressive, "The chain rule"
+    Taught in: 02_autoregressive, "The chain rule on real pixels"
     """
-    joint = jnp.asarray(joint)
+    joint = np.asarray(joint)
     d = joint.size.bit_length() - 1
     if d < 1 or joint.shape != (2**d,):
         raise ValueError(
@@ -48,11 +48,11 @@ def exact_conditionals(joint: ArrayLike, ordering: ArrayLike) -> Float[Array, "c
     order = require_permutation(np.asarray(ordering), d).tolist()
     table, columns = joint.reshape((2,) * d), [joint] * d
     for t, pixel in enumerate(order):
-        past = table.sum(axis=order[t:], keepdims=True)
-        present = table.sum(axis=order[t + 1 :], keepdims=True)
-        conditional = jnp.where(past > 0, present / jnp.where(past > 0, past, 1.0), 0.5)
-        columns[pixel] = jnp.broadcast_to(conditional, table.shape).ravel()
-    return jnp.stack(columns, axis=1)
+        past = table.sum(axis=tuple(order[t:]), keepdims=True)
+        present = table.sum(axis=tuple(order[t + 1 :]), keepdims=True)
+        conditional = np.where(past > 0, present / np.where(past > 0, past, 1.0), 0.5)
+        columns[pixel] = np.broadcast_to(conditional, table.shape).ravel()
+    return jnp.asarray(np.stack(columns, axis=1), float)
 
 
 def ensemble_log_prob(log_probs: Float[Array | np.ndarray, "..."], axis: int = 0) -> Float[Array, "..."]:

@@ -20,7 +20,7 @@ def masked_linear(
 ) -> Float[Array, "*batch outputs"]:
     """y = b + x (W ⊙ M): a linear layer without the connections where the mask is 0.
 
-    Source: Germain et al. 2015 (arXiv:1502.03509), eq. 8. Taught in: 02_autoregressive, "From conditionals to pixels"
+    Source: Germain et al. 2015 (arXiv:1502.03509), sec. 4. Taught in: 02_autoregressive, "From conditionals to pixels"
     """
     y = x @ (kernel * mask)
     return y + jnp.broadcast_to(bias, y.shape)

@@ -21,7 +21,7 @@ def made_degrees(
     of one unit has degree D − 1: only the last output listens to it.)
 
     Raises: ValueError: an ordering that is no permutation, a width below 1.
-    Source: Germain et al. 2015 (arXiv:1502.03509), sec. 3–4. Taught in: 02_autoregressive, "MADE"
+    Source: Germain et al. 2015 (arXiv:1502.03509), sec. 4. Taught in: 02_autoregressive, "MADE"
     """
     order = require_permutation(np.asarray(ordering), np.size(ordering))
     largest = max(len(order) - 1, 1)
@@ -44,7 +44,7 @@ def made_masks(
 
     Into a hidden layer: M[j, k] = 1 if m_k ≥ m_j. Into the outputs: M[j, d] = 1 if m_d > m_j.
 
-    Source: Germain et al. 2015 (arXiv:1502.03509), eqs. 12–13, transposed. Taught in: 02_autoregressive, "MADE"
+    Source: Germain et al. 2015 (arXiv:1502.03509), sec. 4, transposed. Taught in: 02_autoregressive, "MADE"
     """
     layers = made_degrees(ordering, hidden_sizes, key)
     masks = [after[None, :] >= before[:, None] for before, after in pairwise(layers)]

@@ -9,6 +9,12 @@ from course_lib.autoregressive.model import BinaryAutoregressive
 from course_lib.validation import require_event_shape, require_positive
 
 
+def nade_step(a: Float[Array, "*batch hidden"], now: tuple) -> tuple[Array, Array]:
+    """One step of `nade_logits`: from a_d and (x_{o_d}, W[o_d], V[:, o_d], b_{o_d}) to a_{d+1} and the logit."""
+    x_d, w, v, b = now
+    return a + jnp.tensordot(x_d, w, axes=0), jax.nn.sigmoid(a) @ v + b
+
+
 def nade_logits(
     x: Float[Array, "*batch d"],
     kernel: Float[Array, "d hidden"],
@@ -21,16 +27,11 @@ def nade_logits(
 
     a_1 = c,  h_d = σ(a_d),  logit_{o_d} = b_{o_d} + h_d · V[:, o_d],  a_{d+1} = a_d + x_{o_d} W[o_d, :]
 
-    Source: Uria et al. 2016 (arXiv:1605.02226), eqs. 2–5. Taught in: 02_autoregressive, "NADE"
+    Source: Uria et al. 2016 (arXiv:1605.02226), sec. 2. Taught in: 02_autoregressive, "NADE"
     """
-
-    def step(a, now):
-        x_d, w, v, b = now
-        return a + jnp.tensordot(x_d, w, axes=0), jax.nn.sigmoid(a) @ v + b
-
     a_1 = jnp.broadcast_to(hidden_bias, (*x.shape[:-1], hidden_bias.size))
     weights = (kernel[ordering], output_kernel.T[ordering], output_bias[ordering])
-    _, logits = jax.lax.scan(step, a_1, (jnp.moveaxis(x[..., ordering], -1, 0), *weights))
+    _, logits = jax.lax.scan(nade_step, a_1, (jnp.moveaxis(x[..., ordering], -1, 0), *weights))
     return jnp.moveaxis(logits, 0, -1)[..., jnp.argsort(ordering)]
 
 
@@ -64,10 +65,10 @@ class Nade(BinaryAutoregressive):
         """The same recursion: a pixel is drawn from its conditional and added to the pre-activation."""
 
         def step(a, now):
-            w, v, b, step_key = now
-            p = jax.nn.sigmoid(jax.nn.sigmoid(a) @ v + b)
-            x_d = jax.random.bernoulli(step_key, p).astype(float)
-            return a + jnp.tensordot(x_d, w, axes=0), x_d
+            *weights, step_key = now
+            _, logit = nade_step(a, (jnp.zeros(num_samples), *weights))
+            x_d = jax.random.bernoulli(step_key, jax.nn.sigmoid(logit)).astype(float)
+            return nade_step(a, (x_d, *weights))[0], x_d
 
         order = self.ordering[...]
         a_1 = jnp.broadcast_to(self.hidden_bias[...], (num_samples, self.hidden_bias.size))
