@@ -12,7 +12,8 @@ def elbo(log_joint: Float[ArrayLike, "..."], log_q: Float[ArrayLike, "..."], axi
 
     Args: ln p(x, zᵢ) and ln q(zᵢ|x) with the samples on `axis` and the event axes already summed.
     Returns: an unbiased estimate of the ELBO, which is at most ln p(x).
-    Source: Kingma & Welling 2019, arXiv:1906.02691, eq. 2.10. Taught in: 05_variational_autoencoder, "The bound".
+    Source: Kingma & Welling 2019, arXiv:1906.02691, eq. 2.10.
+    Taught in: 05_variational_autoencoder, "Why not simply draw from the prior?".
     """
     return jnp.subtract(log_joint, log_q).mean(axis=axis)
 
@@ -24,7 +25,7 @@ def iwae_bound(
 
     k = 1 is the ELBO; in expectation it rises with k towards ln p(x).
     Source: Burda et al., arXiv:1509.00519, eq. 8.
-    Taught in: 05_variational_autoencoder, "The loss read as bits".
+    Taught in: 05_variational_autoencoder, "Why not simply draw from the prior?".
     """
     log_weights = jnp.subtract(log_joint, log_q)
     return logsumexp(log_weights, axis=axis) - math.log(log_weights.shape[axis])

@@ -15,7 +15,7 @@ def normal_log_prob(x: ArrayLike, mean: ArrayLike, log_sigma: ArrayLike) -> Floa
     Args: x, mean and log_sigma (ln σ, any real number) broadcast together.
     Returns: nats for each element; sum over the event axis for a vector.
     Numerics: in float32 value and gradient stay finite while |x − μ|/σ < 10¹⁹ and |ln σ| < 80.
-    Taught in: 05_variational_autoencoder, "Inference, and why it is hard".
+    Taught in: 05_variational_autoencoder, "How different are two distributions?".
     """
     z = jnp.subtract(x, mean) * jnp.exp(jnp.negative(log_sigma))
     return -0.5 * z**2 - log_sigma - 0.5 * math.log(2 * math.pi)
@@ -24,7 +24,7 @@ def normal_log_prob(x: ArrayLike, mean: ArrayLike, log_sigma: ArrayLike) -> Floa
 def standard_normal_log_prob(x: Float[ArrayLike, "*batch d"]) -> Float[Array, "*batch"]:
     """Log-density of N(0, I), summed over the last axis, in nats: −½ ‖x‖² − ½ d ln 2π.
 
-    Taught in: 03_normalizing_flow.
+    Taught in: 05_variational_autoencoder, "The loss read as bits".
     """
     return normal_log_prob(x, 0.0, 0.0).sum(axis=-1)
 
@@ -36,7 +36,7 @@ def bernoulli_log_prob(x: ArrayLike, logits: ArrayLike) -> Float[Array, "..."]:
         x: 0 or 1. A grey level between them gives the negative cross-entropy, which is no log-probability.
         logits: a, any finite number.
     Numerics: nats; ln σ(a) is −softplus(−a), so no probability is ever rounded to 0 or 1.
-    Taught in: 02_autoregressive and 05_variational_autoencoder.
+    Taught in: 05_variational_autoencoder, "The variational auto-encoder".
     """
     x = jnp.asarray(x)
     return x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(jnp.negative(logits))
@@ -50,7 +50,6 @@ def categorical_log_prob(x: ArrayLike, logits: Float[ArrayLike, "*batch k"]) -> 
         logits: unnormalised log-probabilities a, classes on the last axis; −inf forbids a class.
     Returns: nats, shape of x.
     Raises: ValueError: x is not an integer array, or names a class that does not exist.
-    Taught in: 02_autoregressive.
     """
     x, logits = jnp.asarray(x), jnp.asarray(logits)
     num_classes = logits.shape[-1]
