@@ -12,27 +12,27 @@ from matplotlib.patches import ConnectionPatch
 from course_lib.figures.diagrams import arrow, box, canvas
 from course_lib.figures.style import DECODER, ENCODER, GREY, INK, LATENT
 
-Row = Float[Array | np.ndarray, " n"]
+Areas = Float[Array | np.ndarray, " n"]
+Edges = Float[Array | np.ndarray, " n+1"]
+Range = tuple[float | int, float | int]
 Density = Callable[[Float[np.ndarray, "rows columns 2"]], Float[Array | np.ndarray, "rows columns"]]
 
 
-def equal_area_bars(
-    z_edges: Row, x_edges: Row, masses: Row, x_range: tuple[float, float], tallest: float = 0.8
-) -> Figure:
+def equal_area_bars(areas: Areas, z_edges: Edges, x_edges: Edges, x_range: Range, tallest: float = 0.8) -> Figure:
     """Bars over strips of z, above; the same bars after the map, below: same colour, same area, other width and height.
 
-    Args: z_edges, x_edges: edges of the n strips before and after; masses: the area of each of the n bars.
+    Args: areas of the n bars; edges of their strips before and after; x_range shown, for both; tallest bar that fits.
     """
     figure, axes = plt.subplots(2, 1, figsize=(7, 4))
-    colours = plt.get_cmap("viridis")(np.linspace(0.05, 0.95, len(masses)))
+    colours = plt.get_cmap("viridis")(np.linspace(0.05, 0.95, len(areas)))
     for ax, edges, name in zip(axes, (z_edges, x_edges), ("z", "x"), strict=True):
-        edges, widths = np.asarray(edges), np.diff(np.asarray(edges))
-        ax.bar(edges[:-1], np.asarray(masses) / widths, widths, align="edge", color=colours, ec="white", lw=0.8)
+        edges, widths = np.asarray(edges), np.diff(edges)
+        ax.bar(edges[:-1], np.asarray(areas) / widths, widths, align="edge", color=colours, ec="white", lw=0.8)
         ax.set(xlim=x_range, ylim=(0, tallest), xlabel=f"${name}$", ylabel="area / width")
     return figure
 
 
-def evaluate_on_square(log_prob: Density, bounds: tuple[float, float], cells: int) -> tuple[np.ndarray, float]:
+def evaluate_on_square(log_prob: Density, bounds: Range, cells: int) -> tuple[np.ndarray, float]:
     """The density at the centres of cells × cells squares (first axis: second coordinate), and a square's area."""
     low, high = bounds
     width = (high - low) / cells
@@ -42,7 +42,7 @@ def evaluate_on_square(log_prob: Density, bounds: tuple[float, float], cells: in
 
 
 def density_map(
-    ax: Axes, log_prob: Density, bounds: tuple[float, float], title: str = "", cells: int = 160,
+    ax: Axes, log_prob: Density, bounds: Range, title: str = "", cells: int = 160,
     top: float | None = None, cmap: str = "gray_r",
 ) -> None:  # fmt: skip
     """A density in the plane as a heat map; `top` is the density drawn darkest, so that maps can be compared."""
@@ -51,16 +51,14 @@ def density_map(
     ax.set(title=title, xticks=[], yticks=[], aspect="equal")
 
 
-def warped_grid(ax: Axes, points: Float[Array | np.ndarray, "rows columns 2"], title: str = "", step: int = 5) -> None:
-    """Where a map has carried a grid: every `step`-th row in green, every `step`-th column in grey."""
-    points = np.asarray(points)
-    for lines, colour in ((points[::step], LATENT), (points.swapaxes(0, 1)[::step], GREY)):
-        for line in lines:
-            ax.plot(*line.T, color=colour, lw=0.9)
+def warped_grid(ax: Axes, lines: Float[Array | np.ndarray, "2 lines points 2"], title: str = "") -> None:
+    """Where a map has carried a grid: its horizontal lines (first) in green, its vertical lines (second) in grey."""
+    for family, colour in zip(np.asarray(lines), (LATENT, GREY), strict=True):
+        ax.plot(family[..., 0].T, family[..., 1].T, color=colour, lw=0.6)
     ax.set(title=title, xticks=[], yticks=[], aspect="equal")
 
 
-def base_and_target(base: Density, target: Density, bounds: tuple[float, float]) -> Figure:
+def base_and_target(base: Density, target: Density, bounds: Range) -> Figure:
     """The base density and its pushforward side by side, joined by the arrows Y = g(Z) and Z = f(Y)."""
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.5), gridspec_kw={"wspace": 0.54}, layout="none")
     density_map(axes[0], base, bounds, r"base density $\tilde p(z)$", cmap="Greens")

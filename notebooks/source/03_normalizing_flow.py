@@ -66,7 +66,7 @@ print("f(g(z))", bend(x, -0.8).round(2))
 # %% alt="Twelve coloured bars of equal width under a bell shape on the z axis, and below them the same bars after the map: those on the left are narrow, those on the right are wide and low, each with the same area as before."
 edges = jnp.linspace(-3, 3, 13)
 areas = jnp.diff(stats.norm.cdf(edges))
-fig = draw.equal_area_bars(edges, bend(edges, 0.8), areas, (-3.5, 8), tallest=0.45)
+fig = draw.equal_area_bars(areas, edges, bend(edges, 0.8), (-3.5, 8), tallest=0.45)
 
 # %% [markdown]
 # A wide bar must be low and a narrow bar tall: width times height is the probability, and that is fixed. All areas
@@ -80,7 +80,7 @@ fig = draw.equal_area_bars(edges, bend(edges, 0.8), areas, (-3.5, 8), tallest=0.
 # %% alt="Two rows of twelve coloured bars, before and after the map, with a slider that bends the map; at the starting value of the slider the lower row leans to the right."
 @interact(b=(-1.2, 1.2, 0.1))
 def bars(b=0.8):
-    draw.equal_area_bars(edges, bend(edges, b), areas, (-6, 6), tallest=0.6)
+    draw.equal_area_bars(areas, edges, bend(edges, b), (-6, 6), tallest=0.6)
     plt.show()
 
 
