@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from course_lib.training.checkpoint import Checkpoint, CheckpointError, settings
 from course_lib.training.epoch import Loss, NonFiniteLossError, epoch_order, epoch_program, trouble
 from course_lib.training.history import History
+from course_lib.training.interrupt import interrupts_noted, wait
 from course_lib.validation import require_finite, require_positive
 
 
@@ -98,48 +99,52 @@ def fit(
     now = Progress(None, nnx.as_pure(tuple(pieces)), np.empty((0, 2)))
     begin, compile_seconds, stopped, store = time.perf_counter(), 0.0, "interrupted", None
     bar = tqdm(total=epochs, leave=False, disable=not progress, unit="epoch", postfix="compiling")
-    try:
-        best = _copy(now.best)
-        now = now._replace(state=_copy((*best, optimizer.init(best[0]))), best=best)
-        program = epoch_program(graphdef, loss, validation_loss or loss, optimizer, batch_size)
-        fixed = (validation, jax.random.fold_in(key, 0))  # epochs count from 1
-        shuffle = jax.jit(epoch_order, static_argnums=(2, 3))
-        batches = shuffle(key, 0, size, batch_size)
-        lowered = jax.jit(program, donate_argnums=0).lower(now.state, data, *batches, *fixed)
-        if checkpoint is not None:
-            contents = {"data": data, "validation": validation, "key": key}
-            sizes = {"batch_size": batch_size, "patience": patience}
-            store = Checkpoint(checkpoint, settings(sizes, contents, now.state, lowered.as_text()))
-            now = store.load(now)
-            if len(now.losses) > epochs:
-                raise CheckpointError(f"{checkpoint} holds {len(now.losses)} epochs of this run; ask for no fewer.")
-        run = lowered.compile() if not now.verdict(epochs, patience) else None
-        compile_seconds = time.perf_counter() - begin
-        bar.initial = bar.n = len(now.losses)
-        bar.unpause()
-        while run and not now.verdict(epochs, patience):
-            begin, epoch = time.perf_counter(), len(now.losses) + 1
-            batches = shuffle(key, epoch, size, batch_size)
-            state, losses, finite, measured = run(now.state, data, *batches, *fixed)
-            losses = np.asarray(_wait(losses))
-            measured = -epoch if validation is None else float(measured)  # without it, each epoch is the best so far
-            if not (np.isfinite(losses).all() and np.isfinite(measured) and finite):
-                raise NonFiniteLossError(trouble(losses, measured, epoch, np.asarray(batches[0])))
-            rows = np.append(now.losses, [[losses.mean(dtype=np.float64), measured]], axis=0)
-            after = Progress(state, now.best, rows, now.seconds + time.perf_counter() - begin)
-            now = after._replace(best=_copy(state[:2])) if after.best_epoch == epoch else after
-            if store:
-                store.save(now, at_once=bool(now.verdict(epochs, patience)))
-            shown = f"train {rows[-1, 0]:.2f}" + ("" if validation is None else f", validation {measured:.2f}")
-            bar.set_postfix_str(shown, refresh=False)
-            bar.update()
-        stopped = now.verdict(epochs, patience)
-    except KeyboardInterrupt:
-        print(f"Interrupted after {len(now.losses)} epochs; the model holds its best state, of epoch {now.best_epoch}.")
-    finally:
-        _hold(model, now.best)
-        bar.total = bar.n  # a notebook would leave an unfinished bar standing, in red
-        bar.close()
+    with interrupts_noted() as check:
+        try:
+            best = _copy(now.best)
+            now = now._replace(state=_copy((*best, optimizer.init(best[0]))), best=best)
+            program = epoch_program(graphdef, loss, validation_loss or loss, optimizer, batch_size)
+            fixed = (validation, jax.random.fold_in(key, 0))  # epochs count from 1
+            shuffle = jax.jit(epoch_order, static_argnums=(2, 3))
+            batches = shuffle(key, 0, size, batch_size)
+            lowered = jax.jit(program, donate_argnums=0).lower(now.state, data, *batches, *fixed)
+            if checkpoint is not None:
+                contents = {"data": data, "validation": validation, "key": key}
+                sizes = {"batch_size": batch_size, "patience": patience}
+                store = Checkpoint(checkpoint, settings(sizes, contents, now.state, lowered.as_text()))
+                now = store.load(now)
+                if len(now.losses) > epochs:
+                    raise CheckpointError(f"{checkpoint} holds {len(now.losses)} epochs of this run; ask for no fewer.")
+            check()
+            run = lowered.compile() if not now.verdict(epochs, patience) else None
+            compile_seconds = time.perf_counter() - begin
+            bar.initial = bar.n = len(now.losses)
+            bar.unpause()
+            while run and not now.verdict(epochs, patience):
+                begin, epoch = time.perf_counter(), len(now.losses) + 1
+                batches = shuffle(key, epoch, size, batch_size)
+                state, losses, finite, measured = run(now.state, data, *batches, *fixed)
+                losses = np.asarray(wait(losses, check))
+                # Without validation each epoch counts as better than those before it.
+                measured = -epoch if validation is None else float(measured)
+                if not (np.isfinite(losses).all() and np.isfinite(measured) and finite):
+                    raise NonFiniteLossError(trouble(losses, measured, epoch, np.asarray(batches[0])))
+                rows = np.append(now.losses, [[losses.mean(dtype=np.float64), measured]], axis=0)
+                after = Progress(state, now.best, rows, now.seconds + time.perf_counter() - begin)
+                now = after._replace(best=_copy(state[:2])) if after.best_epoch == epoch else after
+                if store:
+                    store.save(now, at_once=bool(now.verdict(epochs, patience)))
+                shown = f"train {rows[-1, 0]:.2f}" + ("" if validation is None else f", validation {measured:.2f}")
+                bar.set_postfix_str(shown, refresh=False)
+                bar.update()
+                check()
+            stopped = now.verdict(epochs, patience)
+        except KeyboardInterrupt:
+            print(f"Interrupted after {len(now.losses)} epochs; the model holds the state of epoch {now.best_epoch}.")
+        finally:
+            nnx.update(model, *now.best)
+            bar.total = bar.n  # a notebook would leave an unfinished bar standing, in red
+            bar.close()
     return History(
         train_loss=now.losses[:, 0],
         validation_loss=None if validation is None else now.losses[:, 1],
@@ -168,23 +173,3 @@ def _on_device(data: Any, name: str) -> tuple[Any, int]:
 def _copy(tree: Any) -> Any:
     """Buffers of our own, with strong types: what is given away to an epoch belongs to nobody else."""
     return jax.tree.map(lambda x: jnp.array(x, dtype=jnp.asarray(x).dtype, copy=True), tree)
-
-
-def _wait(x: Array) -> Array:
-    """Wait for `x` in short naps, in which Ctrl-C is heard; they cost at most 2 % of the time.
-
-    A compiled epoch cannot be called back: after Ctrl-C it runs on to its end, and later computations wait for it.
-    """
-    begin = time.perf_counter()
-    while not x.is_ready():  # pyright: ignore[reportAttributeAccessIssue]
-        time.sleep(min(0.05, 1e-4 + 0.02 * (time.perf_counter() - begin)))
-    return x
-
-
-def _hold(model: nnx.Module, state: Any) -> None:
-    """Put `state` into the model, whole even if Ctrl-C comes meanwhile."""
-    while True:
-        try:
-            return nnx.update(model, *state)
-        except KeyboardInterrupt:
-            continue

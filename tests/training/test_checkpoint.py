@@ -292,7 +292,8 @@ def test_killed_at_random_moments_and_resumed(tmp_path):
     """SIGKILL cannot be caught: what is on the disk is all there is. KILLS in the environment asks for more of them."""
     random, kills = np.random.default_rng(int(os.environ.get("KILL_SEED", "0"))), int(os.environ.get("KILLS", "2"))
     files = [tmp_path / "latest.safetensors", tmp_path / "previous.safetensors"]
-    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled")}
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    environment = {**os.environ, **cache}  # as in the notebooks: the parts load the program that the first one compiled
     command = [sys.executable, "-c", CHILD, str(tmp_path)]
 
     def newest() -> int:

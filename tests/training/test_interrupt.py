@@ -4,14 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import jax
 import numpy as np
 import pytest
-from flax import nnx
 
-from course_lib.training.loop import _hold
+from course_lib.training.interrupt import interrupts_noted
 from tests.training.problems import line, same, train
 
 
@@ -44,7 +44,7 @@ def test_between_epochs(monkeypatch, capsys, validation):
     assert history.stopped == "interrupted"
     assert len(history.train_loss) == 3
     assert capsys.readouterr().out == (
-        f"Interrupted after 3 epochs; the model holds its best state, of epoch {history.best_epoch}.\n"
+        f"Interrupted after 3 epochs; the model holds the state of epoch {history.best_epoch}.\n"
     )
     monkeypatch.setattr(Bar, "moment", 0)
     expected = line()
@@ -59,14 +59,14 @@ def test_within_an_epoch_and_before_the_first(monkeypatch):
     for moment, done in [(1, 0), (3, 2)]:
         calls = []
 
-        def wait(x, moment=moment, calls=calls):
+        def wait(x, _, moment=moment, calls=calls):
             calls.append(x)
             if len(calls) == moment:
                 raise KeyboardInterrupt
             return x
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "_wait", wait)
+            patch.setattr(loop, "wait", wait)
             model = line()
             history = train(model, epochs=10, validation=None)
         assert (history.stopped, len(history.train_loss), history.best_epoch) == ("interrupted", done, done)
@@ -89,19 +89,25 @@ def test_while_compiling(monkeypatch, capsys):
     assert "Interrupted after 0 epochs" in capsys.readouterr().out
 
 
-def test_pressed_again_while_the_state_is_put_into_the_model(monkeypatch):
-    calls, real = [], nnx.update
+def test_a_signal_is_noted_and_raised_where_it_is_asked_for():
+    before = signal.getsignal(signal.SIGINT)
+    with interrupts_noted() as check:
+        check()
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
 
-    def twice(*arguments):
-        calls.append(1)
-        if len(calls) < 3:
-            raise KeyboardInterrupt
-        return real(*arguments)
 
-    monkeypatch.setattr(nnx, "update", twice)
-    target, source = line(seed=1), line()
-    _hold(target, (nnx.state(source),))
-    assert same(target, source)
+def test_training_in_another_thread():
+    """Signals go to the main thread; elsewhere no handler can be set."""
+    histories = []
+    thread = threading.Thread(target=lambda: histories.append(train(line(), epochs=1)))
+    thread.start()
+    thread.join()
+    assert histories[0].stopped == "finished"
 
 
 CHILD = """
@@ -146,8 +152,8 @@ class Big(nnx.Module):
         self.w = nnx.Param(jnp.eye(700) * 0.1)
 def loss(model, batch, key):
     return jnp.mean(jnp.tanh(model.w[...] @ model.w[...]) @ model.w[...]) + batch.mean()
-model, wait = Big(), loop._wait
-loop._wait = lambda x: print("running", flush=True) or wait(x)
+model, wait = Big(), loop.wait
+loop.wait = lambda x, check: print("running", flush=True) or wait(x, check)
 history = fit(model, loss, np.zeros(100_000), key=jax.random.key(0), epochs=1, batch_size=1, progress=False)
 print(repr(history), np.asarray(model.w[...]).sum(), flush=True)
 """
