@@ -74,7 +74,7 @@ for animal, before, after in zip(["hare", "fox", "deer"], prior, posterior, stri
 
 # %% [markdown]
 # The evidence was a sum of three terms. With $n$ binary latents it has $2^n$, and for a continuous $z$ and a neural
-# network it is an integral that nobody can solve. Then $p(x)$ is unknown, and with it the posterior.
+# network it is an integral without a closed form. Then $p(x)$ is unknown, and with it the posterior.
 
 # %% tags=["nbval-check-output"]
 for n in (10, 50, 200):
@@ -337,7 +337,7 @@ print("q of the largest ELBO:             ", [round(float(v), 1) for v in candid
 # ### Why the KL may be dropped
 #
 # We maximise $\mathcal L$ and never compute $\mathrm{KL}(q\,\|\,p(z\mid x))$. For $\phi$ nothing is lost: $\ln p(x)$ does not
-# depend on $\phi$, so the gradient of $\mathcal L$ is exactly minus that of the KL. For $\theta$ something is: $\ln p(x)$ and
+# depend on $\phi$, so the gradient of $\mathcal L$ is exactly minus that of the KL. For $\theta$ something is lost: $\ln p(x)$ and
 # the KL both depend on $\theta$. Raising $\mathcal L$ then raises $\ln p(x)$ **or** closes the gap; what we dropped is never
 # negative, so the result stays a promise: $\ln p(x)$ is at least $\mathcal L$. If $q$ is the posterior, the KL is at its
 # minimum 0, its gradient vanishes, and the gradients of $\mathcal L$ and $\ln p(x)$ agree.
@@ -1121,8 +1121,8 @@ from_prior = iwae_bound(jax.lax.map(lambda z: vae.log_likelihood(images, jnp.bro
 print(f"the same number of samples from the prior: {from_prior.mean():.1f} nats")
 
 # %% [markdown]
-# Few samples carry the weight, so the estimate is still too low, and the true penalty for $q$ larger. Samples from the prior
-# are hopeless, as section 5.6 said. Now the two divisions of the same length, for the mean of 100 test images:
+# Few samples carry the weight, so the estimate is still too low, and the true penalty for $q$ larger. As many samples
+# from the prior fall far short, as section 5.6 said. Now the two divisions of the same length, for the mean of 100 test images:
 
 # %% alt="Two bars of equal length in bits. The upper is divided into minus ln p(x) and a small penalty for q not being the posterior. The lower is divided into the bits to rebuild x from z and the bits for z."
 keys = jax.random.split(jax.random.key(21), 16)
