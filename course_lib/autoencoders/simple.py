@@ -61,9 +61,10 @@ class SimpleAutoencoder(Autoencoder):
 
     def __init__(self, num_inputs: int, num_hidden: int, *, g: Callable = jax.nn.sigmoid, rngs: nnx.Rngs):
         self.num_inputs, self.num_latents, self.g = num_inputs, num_hidden, g
-        init = nnx.initializers.lecun_normal(in_axis=1, out_axis=0)
-        self.w, self.b = nnx.Param(init(rngs.params(), (num_hidden, num_inputs))), nnx.Param(jnp.zeros(num_hidden))
-        self.v, self.c = nnx.Param(init(rngs.params(), (num_inputs, num_hidden))), nnx.Param(jnp.zeros(num_inputs))
+        w = jax.random.normal(rngs.params(), (num_hidden, num_inputs)) / num_inputs**0.5
+        v = jax.random.normal(rngs.params(), (num_inputs, num_hidden)) / num_hidden**0.5
+        self.w, self.b = nnx.Param(w), nnx.Param(jnp.zeros(num_hidden))
+        self.v, self.c = nnx.Param(v), nnx.Param(jnp.zeros(num_inputs))
 
     def encoder(self, x):
         return jnp.vectorize(lambda x: simple_encoder(x, self.w[...], self.b[...], self.g), signature="(d)->(k)")(x)
