@@ -22,7 +22,7 @@ def coupling_forward(z: Points, shift: Points, log_scale: Points, mask: Mask) ->
     The Jacobian is triangular, and this its determinant, only if b and s were computed from m ⊙ z alone.
     Args: z; shift b and log_scale s, ignored at kept coordinates; mask m of 0 and 1.
     Returns: x and log|det Dg|.
-    Source: Dinh, Sohl-Dickstein & Bengio, arXiv:1605.08803, eqs. 4, 6 and 9.
+    Source: Dinh, Sohl-Dickstein & Bengio, arXiv:1605.08803, §3.2–3.4.
     Taught in: 03_normalizing_flow, "A coupling layer".
     """
     moved = jnp.broadcast_to(1 - mask, z.shape)
