@@ -7,9 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Float, Int
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Circle
 
 from course_lib.figures.diagrams import arrow, box, brace, canvas
 from course_lib.figures.style import GREY, INK, LIGHT, PREDECESSOR, TARGET
@@ -34,7 +34,7 @@ def chain_written_out(length: int = 5) -> Figure:
 
     Taught in: 02_autoregressive, "The chain rule"
     """
-    figure, ax = canvas(8.4, 0.62 * length + 0.1, scale=0.85)
+    figure, ax = canvas(7.0, 0.62 * length + 0.1, scale=0.85)
     for t in range(1, length + 1):
         y = 0.62 * (length - t) + 0.35
         for s in range(1, length + 1):
@@ -123,14 +123,10 @@ def network_of_degrees(layers: Sequence[Int[np.ndarray, " width"]], names: Seque
 def sample_in_progress(
     ax: Axes, image: Float[Array | np.ndarray, "h w"], order: Int[Array | np.ndarray, " d"], step: int
 ) -> None:
-    """The first `step` pixels of an image, framed in green; the pixel that comes next in red, the others hidden."""
-    places = [(int(i) % image.shape[1] - 0.5, int(i) // image.shape[1] - 0.5) for i in np.asarray(order)]
-    ax.imshow(image, vmin=0, vmax=1)
-    for place in places[step:]:
-        ax.add_patch(Rectangle(place, 1, 1, fc="#F3E9D2", ec="white", lw=0.5))
-    for place in places[:step]:
-        ax.add_patch(Rectangle(place, 1, 1, fill=False, ec=PREDECESSOR, lw=1))
-    for place in places[step : step + 1]:
-        ax.add_patch(Rectangle(place, 1, 1, fc=TARGET + "55", ec=TARGET, lw=2.5))
-    ax.set(xlim=(-0.65, image.shape[1] - 0.35), ylim=(image.shape[0] - 0.35, -0.65))
+    """The first `step` pixels of an image, their paper tinted green; the next one red; the others hidden."""
+    paper, ink, hidden = to_rgb("#CBEBE0"), to_rgb(INK), to_rgb("#F3E9D2")
+    pixels = np.where(np.asarray(image).reshape(-1, 1) > 0.5, ink, paper)
+    pixels[np.asarray(order)[step:]] = hidden
+    pixels[np.asarray(order)[step : step + 1]] = to_rgb(TARGET)
+    ax.imshow(pixels.reshape(*image.shape, 3))
     ax.axis("off")
