@@ -89,17 +89,17 @@ def fit(
             require_positive(value, name)
     if validation is None and (patience is not None or validation_loss is not None):
         raise ValueError("patience and validation_loss need validation examples; give validation as well.")
-    data, size = _on_device(data, "data")
-    if validation is not None:
-        validation, _ = _on_device(validation, "validation")
-    if batch_size > size:
-        raise ValueError(f"batch_size is {batch_size}, but data has {size} examples; choose at most {size}.")
-    optimizer = optimizer or optax.adam(1e-3)
-    graphdef, *pieces = nnx.split(model, nnx.Param, ...)
-    now = Progress(None, nnx.as_pure(tuple(pieces)), np.empty((0, 2)))
-    begin, compile_seconds, stopped, store = time.perf_counter(), 0.0, "interrupted", None
-    bar = tqdm(total=epochs, leave=False, disable=not progress, unit="epoch", postfix="compiling")
     with interrupts_noted() as check:
+        data, size = _on_device(data, "data")
+        if validation is not None:
+            validation, _ = _on_device(validation, "validation")
+        if batch_size > size:
+            raise ValueError(f"batch_size is {batch_size}, but data has {size} examples; choose at most {size}.")
+        optimizer = optimizer or optax.adam(1e-3)
+        graphdef, *pieces = nnx.split(model, nnx.Param, ...)
+        now = Progress(None, nnx.as_pure(tuple(pieces)), np.empty((0, 2)))
+        begin, compile_seconds, stopped, store = time.perf_counter(), 0.0, "interrupted", None
+        bar = tqdm(total=epochs, leave=False, disable=not progress, unit="epoch", postfix="compiling")
         try:
             best = _copy(now.best)
             now = now._replace(state=_copy((*best, optimizer.init(best[0]))), best=best)
@@ -145,15 +145,15 @@ def fit(
             nnx.update(model, *now.best)
             bar.total = bar.n  # a notebook would leave an unfinished bar standing, in red
             bar.close()
-    return History(
-        train_loss=now.losses[:, 0],
-        validation_loss=None if validation is None else now.losses[:, 1],
-        best_epoch=now.best_epoch,
-        steps=size // batch_size * len(now.losses),
-        seconds=float(now.seconds),
-        compile_seconds=compile_seconds,
-        stopped=stopped,
-    )
+        return History(
+            train_loss=now.losses[:, 0],
+            validation_loss=None if validation is None else now.losses[:, 1],
+            best_epoch=now.best_epoch,
+            steps=size // batch_size * len(now.losses),
+            seconds=float(now.seconds),
+            compile_seconds=compile_seconds,
+            stopped=stopped,
+        )
 
 
 def _on_device(data: Any, name: str) -> tuple[Any, int]:
