@@ -832,8 +832,8 @@ print(
 # | **PixelCNN** (van den Oord et al.; UvA Tutorial 12 by Lippe) | the mask sits in a convolution, so that all pixels share the weights; colours by categorical conditionals | a later chapter |
 # | **DARN** (Gregor et al.) | hidden bits, autoregressive within each layer and between layers | next box |
 #
-# Two overviews: Ho's survey (2019) compares deep autoregressive models with recurrent networks and describes
-# WaveNet, PixelCNN and the Transformer as members of this family. The repository *Deep-Autoregressive-Model* trains
+# Two overviews: Ho's survey (2019) sets deep autoregressive models beside recurrent networks: they are feed-forward, so
+# training sees all steps at once, and they pay with a limited memory. The repository *Deep-Autoregressive-Model* trains
 # NADE, MADE, MAF and PixelCNN-like models on MNIST and shows their samples; it prints no likelihood, so its models
 # cannot be compared with each other or with ours.
 #
