@@ -13,7 +13,7 @@ from course_lib.validation import require_permutation, require_positive
 
 def made_degrees(
     ordering: ArrayLike, hidden_sizes: Sequence[int], key: Key[Array, ""] | None = None
-) -> list[Int[np.ndarray, " width"]]:
+) -> list[Int[np.ndarray, " _"]]:
     """The degree m of each unit, layer by layer: it may use the inputs that come m-th or earlier in the ordering.
 
     Inputs: m = position, 1…D. Hidden units: 1…D − 1, spread evenly, or drawn uniformly if there is a key. The first
@@ -39,7 +39,7 @@ def made_degrees(
 
 def made_masks(
     ordering: ArrayLike, hidden_sizes: Sequence[int], key: Key[Array, ""] | None = None
-) -> list[Float[Array, "inputs outputs"]]:
+) -> list[Float[Array, "_ _"]]:
     """One mask of 0 and 1 for each layer, of the shape (in, out) of its kernel. Arguments as in `made_degrees`.
 
     Into a hidden layer: M[j, k] = 1 if m_k ≥ m_j. Into the outputs: M[j, d] = 1 if m_d > m_j.

@@ -14,7 +14,7 @@ from matplotlib.patches import Circle
 from course_lib.figures.diagrams import arrow, box, brace, canvas
 from course_lib.figures.style import GREY, INK, LIGHT, PREDECESSOR, TARGET
 
-Matrix = Float[Array | np.ndarray, "inputs outputs"]
+Matrix = Float[Array | np.ndarray, "_ _"]
 
 
 def _words(ax: Axes, x: float, y: float, pieces: Sequence[tuple[str, str]], size: float = 14) -> None:
@@ -97,7 +97,7 @@ def matrices(shown: dict[str, Matrix], unit: float = 0.22) -> Figure:
     return figure
 
 
-def network_of_degrees(layers: Sequence[Int[np.ndarray, " width"]], names: Sequence[str]) -> Figure:
+def network_of_degrees(layers: Sequence[Int[np.ndarray, " _"]], names: Sequence[str]) -> Figure:
     """MADE drawn as a network: each unit shows its degree, each line is a connection that the masks keep.
 
     Args: layers: degrees of inputs, hidden layers and outputs, from the left to the right; names: one a layer.
