@@ -1,4 +1,6 @@
-"""Samples of a class-conditional model p(x|C_k): choose the class and the temperature."""
+"""Samples of a class-conditional mixture p(x|C_k): choose the class and the temperature."""
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -11,37 +13,47 @@ from course_lib.explorers.widget import Explorer, explore
 
 
 def class_sampler_explorer(
-    means: Float[Array | np.ndarray, "classes d"],
-    factors: Float[Array | np.ndarray, "classes d r"],
+    log_weights: Float[Array | np.ndarray, "classes styles"],
+    ink: Float[Array | np.ndarray, "classes styles d"],
+    class_names: Sequence[str],
     image_shape: tuple[int, int],
-    num_samples: int = 18,
+    num_samples: int = 9,
 ) -> Explorer:
-    """x = μ_k + T·L_k ε for fixed noise ε: the Gaussian p(x|C_k) = N(μ_k, L_k L_kᵀ), cooled or heated.
+    """Ancestral samples of p(x|C_k) = Σ_z p(z|C_k) ∏_i Bernoulli(x_i; p_zi), with every log-odds divided by T.
+
+    The same uniform noise serves every class and temperature. At T = 1 the samples follow the model; towards 0 each
+    pixel takes its more probable value; above 1 noise takes over.
 
     Args:
-        means: μ_k of each class.
-        factors: L_k with L_k L_kᵀ the covariance of the class.
+        log_weights: ln p(z|C_k), up to a constant of the class.
+        ink: p_zi, strictly between 0 and 1.
 
-    Taught in: 01_introduction, "A generative classifier"
+    Taught in: 01_introduction, "Latent variables"
     """
-    mu, root = jnp.asarray(means), jnp.asarray(factors)
-    noise = jax.random.normal(jax.random.key(0), (num_samples, root.shape[-1]))
+    weights, logits = jnp.asarray(log_weights), jax.scipy.special.logit(jnp.asarray(ink))
+    style_key, pixel_key = jax.random.split(jax.random.key(0))
+    gumbel = jax.random.gumbel(style_key, (num_samples, weights.shape[1]))
+    noise = jax.random.logistic(pixel_key, (num_samples, logits.shape[-1]))
 
     def at(digit, temperature):
-        x = mu[digit][None] + temperature * noise @ root[digit].T
-        return {"samples": x.reshape(num_samples, *image_shape), "mean": mu[digit].reshape(image_shape)}
+        style = jnp.argmax(weights[digit][None, :] / temperature + gumbel, axis=1)
+        log_odds = logits[digit][style] / temperature
+        return {
+            "samples": (log_odds + noise > 0).astype(float).reshape(num_samples, *image_shape),
+            "chance": jax.nn.sigmoid(log_odds).reshape(num_samples, *image_shape),
+        }
 
     return explore(
         at,
         [
-            Choice("digit", tuple(str(k) for k in range(len(mu))), 3, label="class"),
-            Slider("temperature", 0.0, 2.0, 3, 1.0, label="temperature T"),
+            Choice("digit", tuple(class_names), 0, label="class"),
+            Slider("temperature", 0.25, 2.0, 8, 1.0, label="temperature T", step=0.25, smooth=False),
         ],
         [
-            Panel([Image("mean")], title="mean of the class", aspect=1.0, weight=0.5),
-            Panel([Image("samples", columns=6)], title="samples", aspect=2.0, weight=1.4),
+            Panel([Image("chance", columns=3)], title="probability of ink in each style", aspect=1.0),
+            Panel([Image("samples", columns=3)], title="samples", aspect=1.0),
         ],
         title="Sample from one class",
-        description="Left: the mean image of the chosen class. Right: samples of its Gaussian, with the spread "
-        "scaled by the temperature; at 1 they follow the model, at 0 all are the mean.",
+        description="Left: for nine draws of the style, the probability of ink in every pixel. Right: the images drawn "
+        "from these, for the chosen class and temperature.",
     )

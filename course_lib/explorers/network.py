@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from course_lib.explorers.table import quantize
-
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "linear": lambda a: a,
     "relu": lambda a: np.maximum(a, 0),
@@ -22,7 +20,7 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 class Network:
     """y = act_L(… act_1(x W_1 + b_1) … W_L + b_L), computed in the browser from the sliders named in `inputs`.
 
-    The kernels travel as 16-bit levels between their smallest and largest weight, the biases as float32.
+    The kernels travel as 8-bit numbers, each column with a scale of its own; the biases as float32.
 
     Args:
         name: the quantity that the output becomes.
@@ -61,13 +59,16 @@ class Network:
             y = ACTIVATIONS[activation](y @ np.asarray(kernel, np.float32) + np.asarray(bias, np.float32))
         return y.reshape(self.shape)
 
-    def to_json(self, put: Callable[[np.ndarray], int]) -> dict[str, Any]:
+    def to_json(self, put: Callable[[bytes], int]) -> dict[str, Any]:
         layers = []
         for kernel, bias, activation in self.layers:
             rows, columns = np.shape(kernel)
-            q = quantize(self.name, np.asarray(kernel)[None], (1,), {})
-            entry = {"inputs": rows, "outputs": columns, "activation": activation, "low": q.low, "high": q.high}
-            layers.append({**entry, "offset": put(q.levels), "biasOffset": put(np.asarray(bias, np.float32))})
+            scale = np.maximum(np.abs(kernel).max(axis=0), 1e-30) / 127
+            entry = {"inputs": rows, "outputs": columns, "activation": activation}
+            entry["kernel"] = put(np.rint(kernel / scale).astype(np.int8).tobytes())
+            entry["scale"] = put(scale.astype("<f4").tobytes())
+            entry["bias"] = put(np.asarray(bias, "<f4").tobytes())
+            layers.append(entry)
         return {"name": self.name, "inputs": list(self.inputs), "shape": list(self.shape), "layers": layers}
 
 

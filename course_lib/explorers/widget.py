@@ -1,5 +1,6 @@
 """`explore`: a pure function of slider values becomes an interactive figure that needs no kernel to move."""
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,18 @@ from course_lib.explorers.controls import Control, Slider
 from course_lib.explorers.marks import Panel
 from course_lib.explorers.network import Network
 from course_lib.explorers.still import still_png
-from course_lib.explorers.table import Quantity, arguments_of, interpolate, tabulate
+from course_lib.explorers.table import Quantity, arguments_of, interpolate, pack, tabulate
 
 _HERE = Path(__file__).parent / "js"
 
 
 def _javascript() -> str:
-    """The drawing core's files as one module: the browser receives them together, so their imports go."""
+    """The drawing core's files as one module. Every widget carries it, so it goes without imports and comments."""
     text = "\n".join(
         (_HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("table", "network", "draw", "widget")
     )
-    return "\n".join(line for line in text.split("\n") if not line.startswith("import "))
+    lines = (line.strip() for line in text.split("\n"))
+    return "\n".join(line for line in lines if line and not line.startswith(("import ", "//")))
 
 
 class Explorer(anywidget.AnyWidget):
@@ -130,10 +132,9 @@ def explore(
 
     blob = bytearray()
 
-    def put(array: np.ndarray) -> int:
-        blob.extend(b"\0" * (-len(blob) % 4))
+    def put(part: bytes) -> int:
         offset = len(blob)
-        blob.extend(np.ascontiguousarray(array).tobytes())
+        blob.extend(part)
         return offset
 
     def control_json(c: Control) -> dict[str, Any]:
@@ -158,15 +159,16 @@ def explore(
                 "grid": list(q.grid_shape),
                 "low": q.low,
                 "high": q.high,
-                "offset": put(q.levels),
+                "offset": put(pack(q.levels)),
             }
             for k, q in tables.items()
         ],
         "constants": [
-            {"name": k, "shape": list(a.shape), "length": int(a.size), "offset": put(a)} for k, a in fixed.items()
+            {"name": k, "shape": list(a.shape), "length": int(a.size), "offset": put(a.astype("<f4").tobytes())}
+            for k, a in fixed.items()
         ],
         "networks": [n.to_json(put) for n in networks],
     }
-    widget = Explorer(spec=spec, data=bytes(blob), values={c.name: c.start for c in controls})
+    widget = Explorer(spec=spec, data=zlib.compress(bytes(blob), 9), values={c.name: c.start for c in controls})
     widget.fn, widget.controls, widget.tables, widget.constants, widget.networks = fn, controls, tables, fixed, networks
     return widget

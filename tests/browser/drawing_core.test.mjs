@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { deflateSync } from "node:zlib";
 
 import { colourAt, format, legendEntries, makeScale, palette, ticks } from "../../course_lib/explorers/js/draw.js";
 import { decodeNetwork, forward } from "../../course_lib/explorers/js/network.js";
-import { decodeTable, lookup, positions, slice, weights } from "../../course_lib/explorers/js/table.js";
+import { decodeTable, inflate, lookup, positions, slice, unpack, weights } from "../../course_lib/explorers/js/table.js";
 
 const close = (a, b, tolerance = 1e-4) => assert.ok(Math.abs(a - b) <= tolerance, `${a} is not ${b}`);
 const view = (array) => new DataView(array.buffer, array.byteOffset, array.byteLength);
@@ -38,17 +39,34 @@ test("lines between grid points when not smooth: a jump is not overshot", () => 
   assert.ok(Math.abs(at(2.5, true) - 1) > 0.05); // the polynomial does overshoot: the option matters
 });
 
+// What table.py's `pack` writes for one axis or two.
+function packed(levels, columns) {
+  const d = levels.map((v, k) => v - (k % columns ? levels[k - 1] : 0));
+  const steps = d.map((v, k) => v - (k >= columns ? d[k - columns] : 0)).map((v) => (v < 0 ? -2 * v - 1 : 2 * v));
+  return view(Uint8Array.from([...steps.map((v) => v & 255), ...steps.map((v) => v >> 8)]));
+}
+
+test("packed levels come back, gaps and jumps included", () => {
+  const levels = [0, 4095, 17, 4094, 0, 1, 2000, 1999, 4095, 4095, 3, 0];
+  assert.deepEqual([...unpack(packed(levels, 4), 0, [3, 4])], levels);
+});
+
+test("deflated bytes are inflated", async () => {
+  const bytes = await inflate(view(new Uint8Array(deflateSync(Uint8Array.from([1, 2, 3])))));
+  assert.deepEqual([bytes.getUint8(0), bytes.byteLength], [1, 3]);
+});
+
 test("a table of two sliders is read at the right place", () => {
   const low = -1, high = 3, f = (i, j) => -1 + i * 0.5 + j * 0.25;
-  const levels = Uint16Array.from({ length: 15 }, (_, k) => Math.round(((f(Math.floor(k / 5), k % 5) - low) / (high - low)) * 65534));
-  const table = decodeTable(view(levels), { name: "f", shape: [], grid: [3, 5], low, high, offset: 0 });
+  const levels = Array.from({ length: 15 }, (_, k) => Math.round(((f(Math.floor(k / 5), k % 5) - low) / (high - low)) * 4094));
+  const table = decodeTable(packed(levels, 5), { name: "f", shape: [], grid: [3, 5], low, high, offset: 0 });
   const controls = [{ kind: "slider", name: "a", low: 0, high: 2, count: 3, smooth: true }, { kind: "slider", name: "b", low: 0, high: 4, count: 5, smooth: true }];
-  close(lookup(table, positions(controls, { a: 1.3, b: 2.6 }), controls)[0], f(1.3, 2.6));
-  close(lookup(table, positions(controls, { a: 99, b: -99 }), controls)[0], f(2, 0)); // out of range stays on the edge
+  close(lookup(table, positions(controls, { a: 1.3, b: 2.6 }), controls)[0], f(1.3, 2.6), 2e-3);
+  close(lookup(table, positions(controls, { a: 99, b: -99 }), controls)[0], f(2, 0), 2e-3); // out of range stays on the edge
 });
 
 test("an axis that does not matter is kept once; gaps stay gaps", () => {
-  const table = decodeTable(view(Uint16Array.from([0, 65535])), { name: "f", shape: [2], grid: [1], low: 5, high: 6, offset: 0 });
+  const table = decodeTable(packed([0, 4095], 2), { name: "f", shape: [2], grid: [1], low: 5, high: 6, offset: 0 });
   const controls = [{ kind: "slider", name: "a", low: 0, high: 1, count: 9, smooth: true }];
   const value = lookup(table, positions(controls, { a: 0.7 }), controls);
   close(value[0], 5);
@@ -67,17 +85,18 @@ test("bytes at an odd offset are read all the same", () => {
 });
 
 test("a network is x W + b through its activation, layer by layer", () => {
-  const weights1 = [1, 2, 3, 4, 5, 6], weights2 = [1, 0, 2], bytes = new ArrayBuffer(64);
-  const level = (w, low, high) => Math.round(((w - low) / (high - low)) * 65534);
-  new Uint16Array(bytes, 0, 6).set(weights1.map((w) => level(w, 1, 6)));
-  new Float32Array(bytes, 12, 3).set([0.5, -20, 0]);
-  new Uint16Array(bytes, 24, 3).set(weights2.map((w) => level(w, 0, 2)));
-  new Float32Array(bytes, 32, 1).set([-39]);
+  const bytes = new ArrayBuffer(64);
+  new Int8Array(bytes, 0, 6).set([1, 2, 3, 4, 5, 6]);
+  new Float32Array(bytes, 8, 3).set([1, 1, 2]); // the third column is doubled
+  new Float32Array(bytes, 20, 3).set([0.5, -20, 0]);
+  new Int8Array(bytes, 32, 3).set([100, 0, 127]);
+  new Float32Array(bytes, 36, 1).set([0.01]);
+  new Float32Array(bytes, 40, 1).set([-47]);
   const net = decodeNetwork(new DataView(bytes), { layers: [
-    { inputs: 2, outputs: 3, activation: "relu", offset: 0, biasOffset: 12, low: 1, high: 6 },
-    { inputs: 3, outputs: 1, activation: "sigmoid", offset: 24, biasOffset: 32, low: 0, high: 2 }] });
-  const hidden = [1 * 1 + 2 * 4 + 0.5, Math.max(0, 1 * 2 + 2 * 5 - 20), 1 * 3 + 2 * 6];
-  close(forward(net.layers, [1, 2])[0], 1 / (1 + Math.exp(-(hidden[0] + 2 * hidden[2] - 39))), 1e-3);
+    { inputs: 2, outputs: 3, activation: "relu", kernel: 0, scale: 8, bias: 20 },
+    { inputs: 3, outputs: 1, activation: "sigmoid", kernel: 32, scale: 36, bias: 40 }] });
+  const hidden = [1 * 1 + 2 * 4 + 0.5, Math.max(0, 1 * 2 + 2 * 5 - 20), 2 * (1 * 3 + 2 * 6)];
+  close(forward(net.layers, [1, 2])[0], 1 / (1 + Math.exp(-(hidden[0] + 1.27 * hidden[2] - 47))), 1e-4);
 });
 
 test("a log slider's positions are even in the logarithm", () => {

@@ -61,7 +61,8 @@ def _generation() -> Explorer:
 
 def _classes() -> Explorer:
     rng = np.random.default_rng(4)
-    return class_sampler_explorer(rng.uniform(size=(10, 64)), 0.1 * rng.normal(size=(10, 64, 20)), (8, 8))
+    weights, ink = rng.normal(size=(2, 5)), rng.uniform(0.05, 0.95, (2, 5, 784))
+    return class_sampler_explorer(weights, ink, ("four", "nine"), (28, 28))
 
 
 EXPLORERS = {

@@ -1,7 +1,7 @@
 // A small dense network, run in the browser: one layer after another, y = act(x W + b), W stored row by row (in, out)
-// as 16-bit levels between its smallest and its largest weight.
+// as 8-bit numbers with a scale for each column.
 
-import { slice, unpack } from "./table.js";
+import { slice } from "./table.js";
 
 const ACTIVATIONS = {
   linear: (a) => a,
@@ -12,11 +12,13 @@ const ACTIVATIONS = {
   silu: (a) => a / (1 + Math.exp(-a)),
 };
 
+const scaled = (levels, scale) => Float32Array.from(levels, (v, k) => v * scale[k % scale.length]);
+
 export function decodeNetwork(bytes, entry) {
   const layers = entry.layers.map((l) => ({
     ...l,
-    kernel: unpack(slice(bytes, l.offset, l.inputs * l.outputs, Uint16Array), l.low, l.high),
-    bias: slice(bytes, l.biasOffset, l.outputs, Float32Array),
+    kernel: scaled(slice(bytes, l.kernel, l.inputs * l.outputs, Int8Array), slice(bytes, l.scale, l.outputs, Float32Array)),
+    bias: slice(bytes, l.bias, l.outputs, Float32Array),
   }));
   return { ...entry, layers };
 }

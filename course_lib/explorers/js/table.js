@@ -1,7 +1,7 @@
-// Tabulated quantities: uint16 levels over the grid of the controls, interpolated between grid points
+// Tabulated quantities: 12-bit levels over the grid of the controls, interpolated between grid points
 // by the polynomial through the four nearest ones (or by straight lines, where a slider says so).
 
-const LEVELS = 65534, GAP = 65535;
+const LEVELS = 4094, GAP = 4095;
 
 // A view on the numbers of one array: bytes arrive as a DataView at any offset, so they are copied to align.
 export function slice(bytes, offset, length, Type) {
@@ -12,8 +12,27 @@ export function slice(bytes, offset, length, Type) {
 const size = (shape) => shape.reduce((a, b) => a * b, 1);
 
 export function decodeTable(bytes, entry) {
-  const inner = size(entry.shape), cells = size(entry.grid);
-  return { ...entry, inner, levels: slice(bytes, entry.offset, cells * inner, Uint16Array) };
+  return { ...entry, inner: size(entry.shape), levels: unpack(bytes, entry.offset, [...entry.grid, ...entry.shape]) };
+}
+
+// The inverse of `pack` in table.py: low bytes, then high bytes, of folded differences along the last two axes.
+export function unpack(bytes, offset, shape) {
+  const count = size(shape), out = new Int32Array(count);
+  for (let k = 0; k < count; k++) {
+    const folded = bytes.getUint8(offset + k) + 256 * bytes.getUint8(offset + count + k);
+    out[k] = folded & 1 ? -((folded + 1) >> 1) : folded >> 1;
+  }
+  for (let axis = Math.max(0, shape.length - 2); axis < shape.length; axis++) {
+    const stride = size(shape.slice(axis + 1));
+    for (let k = 0; k < count; k++) if (Math.floor(k / stride) % shape[axis] > 0) out[k] += out[k - stride];
+  }
+  return out;
+}
+
+// The widget's data arrive deflated.
+export async function inflate(view) {
+  const stream = new Blob([view]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new DataView(await new Response(stream).arrayBuffer());
 }
 
 // Where the controls stand on the grid, as fractional indices.
@@ -24,12 +43,6 @@ export function positions(controls, values) {
     const [low, high, at] = c.log ? [c.low, c.high, v].map(Math.log) : [c.low, c.high, v];
     return Math.max(0, Math.min(1, (at - low) / (high - low))) * (c.count - 1);
   });
-}
-
-// Levels 0 … 65534 stand for low … high, GAP for "not a number".
-export function unpack(levels, low, high) {
-  const scale = (high - low) / LEVELS;
-  return Float32Array.from(levels, (level) => (level === GAP ? NaN : low + scale * level));
 }
 
 // [grid index, weight] pairs at a fractional position: Lagrange's polynomial through 4 nodes, or a line through 2.

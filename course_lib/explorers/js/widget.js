@@ -1,6 +1,6 @@
 // The widget: controls and panels from a specification, quantities from the table or from small networks.
 
-import { decodeTable, lookup, positions, slice } from "./table.js";
+import { decodeTable, inflate, lookup, positions, slice } from "./table.js";
 import { decodeNetwork, forward } from "./network.js";
 import { drawPanel, format, legendEntries, palette } from "./draw.js";
 
@@ -66,8 +66,8 @@ function drawingPad(spec, bytes, onDrawn) {
   return make("div", { class: "ce-padbox" }, make("span", { text: spec.pad.label }), canvas, clear);
 }
 
-function render({ model, el }) {
-  const spec = model.get("spec"), bytes = model.get("data"), source = makeSource(spec, bytes);
+async function render({ model, el }) {
+  const spec = model.get("spec"), bytes = await inflate(model.get("data")), source = makeSource(spec, bytes);
   const starts = Object.fromEntries(spec.controls.map((c) => [c.name, c.start]));
   let values = { ...starts, ...model.get("values") }, quantities, pending = 0, announce = 0, drawn = null;
 
