@@ -280,7 +280,7 @@ fig = draw.base_and_target(over_grid(lambda z: log_base(z).sum()), log_banana, (
 # **Predict.** For drawing samples, do you need $g$ or $f$? And for the density at a given point?
 
 # %% tags=["nbval-check-output"]
-density, cell_area = draw.evaluate_on_square(log_banana, (-5.0, 20.0), 500)
+density, cell_area = draw.evaluate_on_square(log_banana, (-8.0, 32.0), 600)
 print(f"total probability of the banana: {density.sum() * cell_area:.4f}")
 
 # %% [markdown]
