@@ -188,38 +188,6 @@ def test_any_structure_of_data():
         assert seen[0] == (shape or {"x": (3,), "y": (3, 2, 2)})
 
 
-def labelled(params):
-    return jax.tree.map(lambda x: "matrix" if x.ndim > 1 else "vector", params)
-
-
-OPTIMIZERS = {
-    "sgd with momentum": optax.sgd(0.1, momentum=0.9),
-    "adamw, masked": optax.adamw(1e-2, mask=lambda params: jax.tree.map(lambda x: x.ndim > 1, params)),
-    "clipped, scheduled": optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(0.1, 9))),
-    "two groups": optax.multi_transform({"matrix": optax.adam(1e-2), "vector": optax.sgd(1e-2)}, labelled),
-    "every second step": optax.MultiSteps(optax.adam(1e-2), 2).gradient_transformation(),
-    "line search": optax.lbfgs(),
-    "plateau": optax.chain(optax.adam(1e-2), optax.contrib.reduce_on_plateau()),
-    "noise": optax.chain(optax.add_noise(0.01, 0.5, jax.random.key(0)), optax.sgd(0.1)),
-    "injected": optax.inject_hyperparams(optax.adam)(1e-2),
-}
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_any_optax_optimizer(name):
-    def squares(model, batch, key):
-        x, y = batch
-        return jnp.mean((model(x)[..., 0] - y) ** 2)
-
-    model = nnx.Linear(4, 1, rngs=nnx.Rngs(0))
-    history = fit(
-        model, squares, examples(), key=jax.random.key(0), epochs=3, batch_size=50, optimizer=OPTIMIZERS[name],
-        progress=False,
-    )  # fmt: skip
-    assert np.isfinite(history.train_loss).all()
-    assert history.train_loss[-1] < history.train_loss[0]
-
-
 def test_weakly_typed_and_numpy_parameters():
     model = Point()
     model.at = nnx.Param(jnp.asarray(1.0))
