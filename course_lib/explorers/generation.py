@@ -18,7 +18,7 @@ def generation_explorer(
 
     Args:
         images: each sample after t = 0, 1, …, D pixels; a pixel not yet drawn is ½ (grey).
-        probabilities: p(x_d = 1 | pixels drawn so far) for every pixel d, at each step.
+        probabilities: the chance of ink p(x_d = 1 | pixels drawn so far) for every pixel d, at each step.
         current: 1 at the pixel that step t draws next, ½ at its predecessors, 0 elsewhere.
 
     Taught in: 02_autoregressive, "Samples, drawn in order"
@@ -46,11 +46,11 @@ def generation_explorer(
         [
             Panel([Image("where", map="mask")], title="next pixel and predecessors", aspect=1.0),
             Panel([Image("image")], title="drawn so far", aspect=1.0),
-            Panel([Image("probability")], title="probability of ink, given these", aspect=1.0),
+            Panel([Image("probability")], title="chance of ink, given these", aspect=1.0),
         ],
         title="An image grows pixel by pixel",
         description="Left: the next pixel in red, its predecessors in green. Middle: the image so far; grey is not yet "
-        "drawn. Right: the conditional probability of ink for every pixel.",
+        "drawn. Right: the chance of ink in every pixel, given those drawn.",
         readouts=("probability of ink at the next pixel: {next:.2f}",),
         play="step",
     )

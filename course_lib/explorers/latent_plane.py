@@ -32,23 +32,23 @@ def latent_plane_explorer(
     start = np.median(codes, axis=0)
     sliders = [
         Slider(name, float(a), float(b), 2, float(s), label=label)
-        for name, label, a, b, s in zip(("h1", "h2"), ("h₁", "h₂"), low, high, start, strict=True)
+        for name, label, a, b, s in zip(("z1", "z2"), ("z₁", "z₂"), low, high, start, strict=True)
     ]
     plane = Panel(
-        [Points("codes", classes="labels", opacity=0.5), Rule(x="h1", colour="data"), Rule(y="h2", colour="data")],
-        Axis("h₁", float(low[0]), float(high[0])),
-        Axis("h₂", float(low[1]), float(high[1])),
+        [Points("codes", classes="labels", opacity=0.5), Rule(x="z1", colour="data"), Rule(y="z2", colour="data")],
+        Axis("z₁", float(low[0]), float(high[0])),
+        Axis("z₂", float(low[1]), float(high[1])),
         title="latent space: click or drag",
         aspect=1.0,
-        drag=("h1", "h2"),
+        drag=("z1", "z2"),
     )
     return explore(
-        lambda h1, h2: {"h1": h1, "h2": h2},
+        lambda z1, z2: {"z1": z1, "z2": z2},
         sliders,
         [plane, Panel([Image("picture")], title="decoded", aspect=1.0, weight=0.8)],
         title=title,
         description="Left: codes of images, coloured by class, with a cross hair. Right: the decoder's picture at the "
         "cross hair.",
         constants={"codes": codes, "labels": np.asarray(labels)},
-        networks=[Network("picture", decoder, ["h1", "h2"], image_shape)],
+        networks=[Network("picture", decoder, ["z1", "z2"], image_shape)],
     )

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Float, Int
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
@@ -118,15 +118,3 @@ def network_of_degrees(layers: Sequence[Int[np.ndarray, " _"]], names: Sequence[
             ax.text(x, y, str(int(degree)), ha="center", va="center", color=INK, size=10)
         ax.text(x, ax.get_ylim()[1] - 0.02, name, ha="center", va="top", color=colour)
     return figure
-
-
-def sample_in_progress(
-    ax: Axes, image: Float[Array | np.ndarray, "h w"], order: Int[Array | np.ndarray, " d"], step: int
-) -> None:
-    """The first `step` pixels of an image, their paper tinted green; the next one red; the others hidden."""
-    paper, ink, hidden = to_rgb("#CBEBE0"), to_rgb(INK), to_rgb("#F3E9D2")
-    pixels = np.where(np.asarray(image).reshape(-1, 1) > 0.5, ink, paper)
-    pixels[np.asarray(order)[step:]] = hidden
-    pixels[np.asarray(order)[step : step + 1]] = to_rgb(TARGET)
-    ax.imshow(pixels.reshape(*image.shape, 3))
-    ax.axis("off")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.figures.diagrams import arrow, box, canvas
-from course_lib.figures.style import DECODER, ENCODER, GREY, INK, LATENT, ORANGE
+from course_lib.figures.style import DECODER, ENCODER, INK, LATENT, ORANGE
 
 Row = Float[Array | np.ndarray, " n"]
 
@@ -45,29 +45,6 @@ def vae_structure() -> Figure:
         arrow(ax, start, end)
     ax.text(3.45, 0.35, r"$\mathrm{KL}(q(z|x)\,\|\,p(z))$", ha="center", color=ENCODER, size=12)
     ax.text(7.9, 0.35, r"$-\ln p(x|z)$", ha="center", color=DECODER, size=12)
-    return figure
-
-
-def kl_integrand(x: Row, log_q: Row, log_p: Row, names: tuple[str, str] = ("q", "p"), title: str = "") -> Figure:
-    """Two densities above, the integrand q (ln q − ln p) of KL(q‖p) below; its signed area is the KL.
-
-    Args: log_q, log_p: log-densities at the equally spaced points x.
-    """
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.4, 4.4), sharex=True)
-    x, log_q, log_p = (np.asarray(v) for v in (x, log_q, log_p))
-    integrand = np.exp(log_q) * (log_q - log_p)
-    top.plot(x, np.exp(log_q), color=ENCODER, label=f"${names[0]}$")
-    top.plot(x, np.exp(log_p), color=DECODER, label=f"${names[1]}$")
-    top.set(ylabel="density", title=title)
-    top.legend()
-    bottom.plot(x, integrand, color=INK, lw=1.2)
-    bottom.fill_between(x, integrand, 0, where=integrand > 0, color=ORANGE, alpha=0.6, label="adds")
-    bottom.fill_between(x, integrand, 0, where=integrand < 0, color=GREY, alpha=0.6, label="subtracts")
-    bottom.axhline(0, color=INK, lw=0.8)
-    area = integrand.sum() * (x[1] - x[0])
-    bottom.set(xlabel="$x$", ylabel=rf"${names[0]}\,\ln({names[0]}/{names[1]})$")
-    bottom.set_title(rf"integrand; its area is KL$({names[0]}\|{names[1]})$ = {area:.2f} nats")
-    bottom.legend()
     return figure
 
 

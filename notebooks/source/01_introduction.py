@@ -39,6 +39,7 @@ from ipywidgets import interact
 from course_lib import notebook
 from course_lib.data import binarize, digits_8x8, flatten, mnist_5k
 from course_lib.exercises import exercise
+from course_lib.explorers.class_sampler import class_sampler_explorer
 from course_lib.figures import autoencoders, introduction, style
 from course_lib.figures.images import image_grid, image_rows
 
@@ -309,7 +310,18 @@ fig = image_rows({name: row.reshape(-1, 28, 28) for name, row in rows.items()})
 
 # %% [markdown]
 # Better: most are nines. Dots remain, most of all in styles learned from few images, because pixels are independent
-# within a style. The next chapters lift this restriction. How much better is it, in nats and in classification?
+# within a style. The next chapters lift this restriction.
+#
+# Divide every log-odds by a **temperature** $T$, with the same noise throughout. At $T=1$ the samples follow the model.
+#
+# **Predict, then move.** What will $T=0.25$ do to the dots, and to the variety of the samples? And $T=2$?
+
+# %%
+class_sampler_explorer(theta[0].reshape(2, 16), theta[1].reshape(2, 16, 784), ("four", "nine"), (28, 28))
+
+# %% [markdown]
+# Cold samples are clean and alike: they no longer follow the model. How much better than naive Bayes is it, in nats and
+# in classification?
 
 
 # %%

@@ -22,7 +22,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 from flax import nnx
-from ipywidgets import interact
 from scipy.special import expit
 
 import course_lib.figures.autoregressive as figures
@@ -39,6 +38,8 @@ from course_lib.autoregressive import (
     negative_log_likelihood,
 )
 from course_lib.exercises import exercise
+from course_lib.explorers.generation import generation_explorer
+from course_lib.explorers.masks import mask_explorer
 from course_lib.figures.images import image_grid, image_rows
 from course_lib.figures.style import BLUE, GREEN, GREY, RED
 from course_lib.probability import nats_to_bits, normal_log_prob
@@ -564,7 +565,15 @@ shown = {"into layer 1": masks[0], "into layer 2": masks[1], "into outputs": mas
 fig = figures.matrices(shown | {"product": paths, "in the ordering": paths[np.ix_(o, o)]}, unit=0.15)
 
 # %% [markdown]
-# `is_autoregressive` makes that test on the masks alone. **Predict:** we flip one of the entries. Does every flip of a 0
+# **Predict, then move:** in the ordering from left to right, which output may look at nothing at all? Which one is that in
+# the shuffled ordering?
+
+# %%
+orderings = {"left to right": [0, 1, 2, 3, 4, 5], "right to left": [5, 4, 3, 2, 1, 0], "shuffled": [3, 0, 5, 1, 4, 2]}
+mask_explorer({name: made_masks(np.array(o), (8, 8)) for name, o in orderings.items()})
+
+# %% [markdown]
+# Always the first pixel of the ordering. `is_autoregressive` makes that test on the masks alone. **Predict:** we flip one of the entries. Does every flip of a 0
 # to a 1 break the model?
 
 # %% tags=["nbval-check-output"]
@@ -685,31 +694,27 @@ fig = image_grid(jnp.stack(halves).reshape(-1, 8, 8), columns=9, title="digit, u
 # This is right only because the known pixels come *first* in the ordering. To complete from the lower half, one needs a
 # model of another ordering.
 #
-# Next, watch one sample grow. For each step we also average 20 completions: what the model expects so far.
+# Next, watch three samples grow. After each step we average 20 completions: the picture that the model expects so far.
 
 # %%
-sample = made.sample(jax.random.key(15))
-probability = np.asarray(jax.nn.sigmoid(made.conditional_logits(sample)))  # all 64 conditionals of the finished sample
+three = made.sample(jax.random.key(15), (3,))
+after = jax.jit(jax.vmap(lambda x, t, key: complete(made, x, t, key, 20).mean(axis=0), (None, 0, 0)))
 steps, keys = jnp.arange(65), jax.random.split(jax.random.key(6), 65)
-expected_after = jax.jit(lambda t, key: complete(made, sample, t, key, 20).mean(axis=0))
-expected = np.stack([expected_after(t, key) for t, key in zip(steps, keys, strict=True)]).reshape(-1, 8, 8)
-picture = np.reshape(sample, (8, 8))
+expected = jnp.stack([after(x, steps, keys) for x in three])
+exact = jax.nn.sigmoid(made.conditional_logits(three))  # all 64 conditionals of each finished sample
 
 # %% [markdown]
-# **Predict, then move** the slider: at which steps is the model sure of the next pixel, and when does the digit on the
-# right settle?
+# The next pixel in red, its predecessors in green.
+#
+# **Predict, then move:** at which steps is the model sure of the next pixel, and when does the expected picture settle?
 
-
-# %% alt="Two panels and a slider for the number of pixels drawn. Left, the sample so far: drawn pixels black or pale green, the next pixel red, the rest hidden. Right, the mean of 20 completions: a blur that sharpens as more pixels are drawn. The title gives the probability of ink in the next pixel."
-@interact(step=(0, 64))
-def grow(step=28):
-    _, (left, right) = plt.subplots(1, 2, figsize=(5, 2.7), layout="none")
-    figures.sample_in_progress(left, picture, np.arange(64), step)
-    right.imshow(expected[step], vmin=0, vmax=1)
-    right.set(xticks=[], yticks=[], title="expected picture")
-    left.set_title(f"next: p(ink) = {probability[step]:.2f}" if step < 64 else "finished")
-    plt.show()
-
+# %%
+drawn = jnp.arange(64)[None, :] < steps[:, None]
+upcoming = jnp.arange(64)[None, :] == steps[:, None]
+images = jnp.where(drawn, three[:, None], 0.5)
+chances = jnp.where(upcoming, exact[:, None], expected)
+where = 0.5 * drawn + upcoming
+generation_explorer(images.reshape(3, 65, 8, 8), chances.reshape(3, 65, 8, 8), where.reshape(65, 8, 8))
 
 # %% [markdown]
 # ## 2.9 An ensemble over orderings

@@ -27,9 +27,12 @@ from jax.scipy.special import gammaln
 from course_lib import notebook
 from course_lib.data import toy_density
 from course_lib.exercises import exercise
+from course_lib.explorers.change_of_variables import change_of_variables_explorer
+from course_lib.explorers.flow_layers import flow_layers_explorer
 from course_lib.figures import flows as draw
 from course_lib.figures.style import BLUE, GREEN, GREY, RED
 from course_lib.flows import Affine, Chain, RealNVP
+from course_lib.probability import standard_normal_log_prob
 from course_lib.training import fit
 
 notebook.start()
@@ -184,6 +187,16 @@ print(f"z = f(y), y = x + 1: total {jnp.trapezoid(printed, x):.4f}")
 print(f"z = f(x):            total {jnp.trapezoid(jnp.exp(log_density(x, 0.8)), x):.4f}")
 
 # %% [markdown]
+# Now the whole picture: base density, map, and pushed-forward density, cut into matching strips.
+#
+# **Predict, then move.** Where the map is steep, will $p(x)$ be high or low? Which slider changes the area of a strip?
+
+# %%
+change_of_variables_explorer()
+
+# %% [markdown]
+# Neither does. A steep map makes a wide, low strip, a flat map a narrow, tall one.
+#
 # ## 3.3 The pushforward, by sampling
 #
 # Sample $z$ from $\tilde p$ and apply $g$. The distribution of the results is called the **pushforward** of $\tilde p$
@@ -596,6 +609,37 @@ for i, layer in enumerate(flow.bijection.bijections, start=1):
 # %% [markdown]
 # They cannot: each point $x$ has one $z$. Lines crowd together instead.
 #
+# The same journey for samples and density. After $k$ layers the density of a point is found as always: back through
+# the $k$ layers, log-determinants added.
+
+
+# %%
+def density_after(layers, x):
+    total = 0.0
+    for layer in reversed(layers):
+        x, log_det = layer.inverse(x)
+        total += log_det
+    return jnp.exp(standard_normal_log_prob(x) + total)
+
+
+layers = list(flow.bijection.bijections)
+square = jnp.stack(jnp.meshgrid(jnp.linspace(-3, 3, 64), jnp.linspace(3, -3, 64)), axis=-1)
+densities = jnp.stack([density_after(layers[:k], square) for k in range(len(layers) + 1)])
+
+# %% [markdown]
+# **Predict, then move.** In which layer does the cloud first come apart into two moons? Which layers do little?
+
+# %%
+points = [jax.random.normal(jax.random.key(6), (400, 2))]
+nodes = [jnp.stack(jnp.meshgrid(*2 * [jnp.linspace(-2.5, 2.5, 19)]), axis=-1)]
+for layer in layers:
+    points.append(layer.forward(points[-1])[0])
+    nodes.append(layer.forward(nodes[-1])[0])
+flow_layers_explorer(
+    jnp.stack(points), jnp.stack(nodes), densities / densities.max(axis=(1, 2), keepdims=True), (-3.0, 3.0)
+)
+
+# %% [markdown]
 # The normalizing direction does the opposite: data in, standard normal out. The colour of a point is its height in the
 # data.
 

@@ -25,6 +25,12 @@ from jax.scipy.special import logsumexp
 
 from course_lib import data, notebook, probability
 from course_lib.exercises import exercise
+from course_lib.explorers import dense_layers
+from course_lib.explorers.divergence import divergence_explorer
+from course_lib.explorers.evidence_bound import evidence_explorer
+from course_lib.explorers.latent_sliders import latent_sliders_explorer
+from course_lib.explorers.reparameterization import reparameterization_explorer
+from course_lib.explorers.ring import ring_explorer
 from course_lib.figures import inference
 from course_lib.figures.autoencoders import decoded_plane
 from course_lib.figures.images import image_grid, image_rows, scatter_by_class
@@ -163,32 +169,27 @@ print(f"from samples: {estimate:.3f} ± {error:.3f}")
 # For a mixture of two Gaussians there is no formula. We sum the **integrand** $q\ln(q/p)$ over a fine grid. It is negative
 # where $q<p$; the total area is never negative.
 #
-# **Predict, then move:** where must $q$ lie for the smallest KL: between the hills, or on one of them?
+# **Predict, then move:** where must $q$ lie for the smallest $\mathrm{KL}(q\,\|\,p)$: between the hills, or on one of them?
+# And for the smallest $\mathrm{KL}(p\,\|\,q)$?
 
-# %% alt="Above, a blue Gaussian q with two sliders for mean and width, and a red mixture p of two hills. Below, the integrand q ln q over p: large and positive between the hills, where p is small, and negative on the hills. The title gives its area, the KL."
-line = jnp.linspace(-12, 12, 2401)
-hills = [probability.normal_log_prob(line, centre, math.log(0.7)) for centre in (-2.0, 2.0)]
-log_mixture = jnp.logaddexp(hills[0] + math.log(0.4), hills[1] + math.log(0.6))
-
-
-@interact(mean=(-4.0, 4.0, 0.25), sigma=(0.3, 4.0, 0.1))
-def against_the_mixture(mean=0.0, sigma=1.0):
-    log_q = probability.normal_log_prob(line, mean, math.log(sigma))
-    inside = slice(600, 1801)
-    inference.kl_integrand(line[inside], log_q[inside], log_mixture[inside])
-    plt.show()
-
+# %%
+divergence_explorer()
 
 # %% [markdown]
 # ### The direction matters
 #
 # $\mathrm{KL}(q\,\|\,p)$ punishes $q$ where $p$ is small: it **seeks a mode**. $\mathrm{KL}(p\,\|\,q)$ punishes $q$ where it
-# misses some of $p$: it **covers the mass**. We minimise both over a Gaussian $q$.
+# misses some of $p$: it **covers the mass**. We minimise both over a Gaussian $q$, for a mixture whose hills lie at $-2$ and
+# $2$ and weigh $0.4$ and $0.6$.
 #
 # **Predict:** how many different best fits has the first? Where does the second put its mean?
 
-
 # %%
+line = jnp.linspace(-12, 12, 2401)
+hills = [probability.normal_log_prob(line, centre, math.log(0.7)) for centre in (-2.0, 2.0)]
+log_mixture = jnp.logaddexp(hills[0] + math.log(0.4), hills[1] + math.log(0.6))
+
+
 def divergence(parameters, order):
     log_q = probability.normal_log_prob(line, *parameters)
     a, b = (log_q, log_mixture) if order == "q, p" else (log_mixture, log_q)
@@ -386,6 +387,20 @@ print(
 )
 print(f"L                             = {elbo_of(q):.4f}")
 
+# %% [markdown]
+# The same with a continuous latent. The prior is $\mathcal N(0,1)$, the likelihood $p(x\mid z)=\mathcal N(x;f(z),0.6^2)$, and we
+# have seen $x=1.5$. On a fine grid of $z$ even the posterior can be computed.
+#
+# **Predict, then move:** lay $q$ on the posterior. How large is the gap then? For $f(z)=z^2$ two values of $z$ explain $x$:
+# can the gap be closed?
+
+# %%
+evidence_explorer()
+
+# %% [markdown]
+# With $f(z)=1.2z$ the posterior is a Gaussian: at its mean and width the gap is 0. With $f(z)=z^2$ it has two hills, and
+# one Gaussian must choose: some gap remains.
+
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5.2 — The bound for any track
 # Write the ELBO of a distribution `q` over the animals when the track has size `x`. Use `prior` and `likelihood` only.
@@ -558,6 +573,12 @@ fig, axes = plt.subplots(1, 2, figsize=(6.6, 3.2))
 for ax, points, name in [(axes[0], z, "$z$"), (axes[1], ring, "$g(z)$")]:
     ax.scatter(*points.T, c=jnp.arctan2(z[:, 1], z[:, 0]), cmap="twilight", s=5)
     ax.set(title=name, aspect="equal")
+
+# %% [markdown]
+# **Predict, then move:** between $z$ and $g(z)$, where do the circles around 0 go? Which of them moves outwards?
+
+# %%
+ring_explorer()
 
 # %% [markdown] tags=["derivation"]
 # Since $\lVert g(z)\rVert=1+\lVert z\rVert/10$, the inner edge is made of the points that were nearest to 0.
@@ -818,6 +839,18 @@ legend = ax.legend()
 # %% tags=["nbval-check-output"]
 print(f"exact variances: {4.0:.1f} and {1.5**4 + 14 * 1.5**2 + 15:.1f}")
 
+# %% [markdown]
+# Another example to play with: the gradient of $\mathbb E\,(z-1)^2$ with respect to $\mu$, from the same 150 noise values.
+#
+# **Predict, then move:** make $\sigma$ small. Which of the two clouds shrinks, and which one grows?
+
+# %%
+reparameterization_explorer()
+
+# %% [markdown]
+# The pathwise estimates close in on the exact gradient, because $z$ hardly varies. The score function divides by
+# $\sigma$: away from $\mu=1$ its estimates scatter more and more.
+
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5.3 — Another distribution
 # Draw from the uniform distribution between `low` and `high` so that gradients pass. Use `jax.random.uniform(key, (n,))`,
@@ -923,7 +956,7 @@ print(f"printed, without the weight  {mu[jnp.argmin(error + kl_mean)]:.3f}")
 # %%
 digits = data.mnist_5k()
 train, valid, test = (data.flatten(data.binarize(part.images)) for part in (digits.train, digits.valid, digits.test))
-vae = Vae(784, [400], 16, rngs=nnx.Rngs(0))
+vae = Vae(784, [128], 12, rngs=nnx.Rngs(0))
 mean, log_sigma = vae.encode(train[:5])
 logits = vae.decode(mean)
 print("images", train[:5].shape, "→ latents", mean.shape, "→ logits", logits.shape)
@@ -991,7 +1024,7 @@ fig = learning_curves(history)
 # $\mathcal N(0,I)$. Draw $z$ from it and decode:
 
 # %% alt="Forty decoded samples in four rows. About two thirds look like handwritten digits, the others are broken or between two digits."
-z = jax.random.normal(jax.random.key(13), (40, 16))
+z = jax.random.normal(jax.random.key(13), (40, 12))
 fig = image_grid(vae.decode_mean(z).reshape(-1, 28, 28), columns=10)
 
 # %% [markdown]
@@ -1007,6 +1040,24 @@ rows = {"x": test[:10], "E[x|z]": expected, "sample": draws}
 fig = image_rows({name: images.reshape(-1, 28, 28) for name, images in rows.items()})
 
 # %% [markdown]
+# What does each latent do? The KL is a sum over latents: a latent that is used pays for it, one that is not costs nothing.
+# The sliders are sorted by that price. Start from a test digit, or draw one; the blue bar is its posterior.
+#
+# **Predict, then move:** will the first slider change the picture more than the last? What happens far outside the blue bar?
+
+# %%
+mean, log_sigma = vae.encode(test)
+kl_per_latent = probability.kl_standard_normal(mean, log_sigma).mean(axis=0)
+first = jnp.array([jnp.argmax(digits.test.labels == k) for k in range(10)])  # one test image of each digit
+heads = [vae.encoder.mean, vae.encoder.log_sigma]
+both = [jnp.concatenate([getattr(h, part)[...] for h in heads], axis=-1) for part in ("kernel", "bias")]
+latent_sliders_explorer(
+    [*dense_layers(vae.encoder.hidden.layers, last="relu"), (*both, "linear")],
+    dense_layers(vae.decoder.layers, last="sigmoid"),
+    kl_per_latent, mean[first], log_sigma[first], digits.test.labels[first], (28, 28),
+)  # fmt: skip
+
+# %% [markdown]
 # ### What goes wrong
 #
 # Many programs take the *mean* over pixels and still sum the KL. The reconstruction is then 784 times too cheap.
@@ -1020,7 +1071,7 @@ def pixel_mean_loss(model, batch, key):
     return -(reconstruction / 784 - kl).mean()
 
 
-careless = Vae(784, [400], 16, rngs=nnx.Rngs(0))
+careless = Vae(784, [128], 12, rngs=nnx.Rngs(0))
 fit(careless, pixel_mean_loss, train, key=jax.random.key(12), epochs=4, optimizer=optax.adam(2e-3))
 for name, model in {"pixel mean": careless, "sum": vae}.items():
     reconstruction, kl_prior = model.elbo_terms(jax.random.key(15), test)
@@ -1047,7 +1098,7 @@ codes, log_sigmas = planar.encode(test)
 spread = jnp.sqrt(codes.var(axis=0) + jnp.exp(2 * log_sigmas).mean(axis=0))
 print(f"spread of z over all test images: {spread[0]:.1f}, {spread[1]:.1f}")
 print(f"test images, 2 latents:  {negative_elbo(planar, test, jax.random.key(18)):.0f} nats")
-print(f"test images, 16 latents: {negative_elbo(vae, test, jax.random.key(18)):.0f} nats")
+print(f"test images, 12 latents: {negative_elbo(vae, test, jax.random.key(18)):.0f} nats")
 
 # %% alt="Left, the latent means of 600 test images in the plane, coloured by digit: the classes form neighbouring regions around the origin; 3, 5 and 8 overlap in the middle, 4, 7 and 9 beside them. Right, the plane decoded on a grid of 12 by 12 points: the digits change smoothly into one another."
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.9))
@@ -1116,7 +1167,7 @@ dots = ax.semilogx(sizes, groups(log_w), "o-", base=2)
 log_p = iwae_bound(log_w, 0.0)
 print(f"median effective sample size: {jnp.median(probability.effective_sample_size(log_w)):.0f} of 512")
 print(f"ELBO {log_w.mean():.1f}, estimate of ln p(x) {log_p.mean():.1f} nats")
-z = jax.random.normal(jax.random.key(20), (512, 1, 16))
+z = jax.random.normal(jax.random.key(20), (512, 1, 12))
 from_prior = iwae_bound(jax.lax.map(lambda z: vae.log_likelihood(images, jnp.broadcast_to(z, mean.shape)), z), 0.0)
 print(f"the same number of samples from the prior: {from_prior.mean():.1f} nats")
 

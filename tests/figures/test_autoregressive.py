@@ -53,17 +53,3 @@ def test_the_network_keeps_the_connections_that_masks_keep():
     figure = figures.network_of_degrees([inputs, hidden, inputs], ["in", "hidden", "out"])
     kept = (hidden[None, :] >= inputs[:, None]).sum() + (inputs[None, :] > hidden[:, None]).sum()
     assert len(figure.axes[0].lines) == kept
-
-
-@pytest.mark.parametrize("step", [0, 3, 4])
-def test_a_sample_hides_what_is_not_drawn(step):
-    _, ax = plt.subplots()
-    order, image = np.array([2, 0, 3, 1]), np.array([[1.0, 0.0], [1.0, 1.0]])
-    figures.sample_in_progress(ax, image, order, step)
-    pixels = np.asarray(ax.images[0].get_array()).reshape(4, 3)
-    red = [i for i in range(4) if np.allclose(pixels[i], to_rgb(TARGET))]
-    assert red == list(order[step : step + 1])
-    other = np.array([[0.0, 1.0], [0.0, 0.0]])
-    figures.sample_in_progress(ax, other, order, step)
-    changed = (np.asarray(ax.images[1].get_array()).reshape(4, 3) != pixels).any(axis=1)
-    np.testing.assert_array_equal(changed, np.isin(np.arange(4), order[:step]))

@@ -3,12 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 
 from course_lib.figures.inference import (
     bound_and_gap,
     generation_and_inference,
-    kl_integrand,
     stacked_lengths,
     vae_structure,
 )
@@ -46,18 +44,6 @@ def test_the_structure_reads_from_left_to_right():
     assert order[-1] == r"$\hat x$"
     assert order.index("$Q$\nencoder") < order.index(r"$\mu(x)$") < order.index(r"$z=\mu+\sigma\varepsilon$")
     assert order.index(r"$z=\mu+\sigma\varepsilon$") < order.index("$P$\ndecoder")
-
-
-def test_the_integrand_states_its_area():
-    """KL(N(0,1)‖N(1,1)) = ½: written in the title, and drawn."""
-    x = np.linspace(-10, 10, 2001)
-    log_q, log_p = (-0.5 * (x - mean) ** 2 - 0.5 * np.log(2 * np.pi) for mean in (0, 1))
-    top, bottom = kl_integrand(x, log_q, log_p, title="two Gaussians").axes
-    assert bottom.get_title().endswith("= 0.50 nats")
-    assert top.get_title() == "two Gaussians"
-    drawn = bottom.lines[0].get_xydata()
-    assert np.trapezoid(drawn[:, 1], drawn[:, 0]) == pytest.approx(0.5, abs=1e-4)
-    assert [to_hex(line.get_color()).upper() for line in top.lines] == [ENCODER, DECODER]
 
 
 def test_the_gap_lies_between_the_bound_and_the_evidence():
