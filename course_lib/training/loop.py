@@ -79,7 +79,8 @@ def fit(
         The losses of each epoch and how the run ended. Ctrl-C ends it too, as "interrupted".
 
     Raises:
-        ValueError: data or sizes that cannot be used; a checkpoint of another run, or damaged (`CheckpointError`).
+        ValueError: data that the loss refuses; sizes that cannot be used; a checkpoint of another run, or a damaged
+            one (`CheckpointError`).
         NonFiniteLossError: the loss became NaN or infinite; the model holds the best state so far.
 
     Taught in: 00_start_here, "Training"
@@ -95,6 +96,8 @@ def fit(
             validation, _ = _on_device(validation, "validation")
         if batch_size > size:
             raise ValueError(f"batch_size is {batch_size}, but data has {size} examples; choose at most {size}.")
+        # Inside a compiled program nothing can look at values: let the loss refuse bad ones here.
+        loss(nnx.clone(model), _extremes(data), jax.random.fold_in(key, 0))
         optimizer = optimizer or optax.adam(1e-3)
         graphdef, *pieces = nnx.split(model, nnx.Param, ...)
         now = Progress(None, nnx.as_pure(tuple(pieces)), np.empty((0, 2)))
@@ -168,6 +171,13 @@ def _on_device(data: Any, name: str) -> tuple[Any, int]:
     for leaf in leaves:
         require_finite(leaf, name)
     return jax.tree.map(jnp.asarray, data), shapes[0][0]
+
+
+def _extremes(data: Any) -> Any:
+    """The examples that hold the smallest and the largest value of the first array."""
+    first = jax.tree.leaves(data)[0]
+    rows = first.reshape(len(first), -1)
+    return jax.tree.map(lambda x: x[jnp.array([rows.min(axis=1).argmin(), rows.max(axis=1).argmax()])], data)
 
 
 def _copy(tree: Any) -> Any:

@@ -185,7 +185,7 @@ def test_any_structure_of_data():
     for data, shape in [(one, (3, 2, 2)), ((one, two), ((3, 2, 2), (3,))), ({"x": two, "y": one}, None)]:
         seen.clear()
         fit(Echo(), loss, data, key=jax.random.key(0), epochs=1, batch_size=3, progress=False)
-        assert seen[0] == (shape or {"x": (3,), "y": (3, 2, 2)})
+        assert seen[-1] == (shape or {"x": (3,), "y": (3, 2, 2)})
 
 
 def test_weakly_typed_and_numpy_parameters():
@@ -324,3 +324,15 @@ def test_progress_bar_ticks_once_an_epoch_and_leaves_nothing(monkeypatch, capsys
     assert capsys.readouterr().out == ""
     train(line(), epochs=1, progress=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_values_that_the_loss_refuses_are_refused_before_training():
+    """A compiled epoch cannot look at values, so `fit` shows the loss the most extreme examples first."""
+    from course_lib.vae import Vae, negative_elbo
+
+    images = np.zeros((64, 6), np.float32)
+    vae = Vae(6, [4], 2, rngs=nnx.Rngs(0))
+    assert fit(vae, negative_elbo, images, key=jax.random.key(0), epochs=1, batch_size=16, progress=False).steps == 4
+    images[37, 2] = 255
+    with pytest.raises(ValueError, match=r"from 0 to 255.*binarize"):
+        fit(vae, negative_elbo, images, key=jax.random.key(0), epochs=1, batch_size=16, progress=False)
