@@ -23,7 +23,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 from flax import nnx
-from ipywidgets import interact
 from scipy.linalg import subspace_angles
 from sklearn.mixture import GaussianMixture
 
@@ -36,6 +35,8 @@ from course_lib.autoencoders import (
     squared_error_loss,
 )
 from course_lib.exercises import exercise
+from course_lib.explorers import dense_layers
+from course_lib.explorers.latent_plane import latent_plane_explorer
 from course_lib.figures.autoencoders import decoded_plane, encoder_latent_decoder, simple_autoencoder
 from course_lib.figures.images import image_rows, scatter_by_class
 from course_lib.figures.style import BLUE, GREY, RED
@@ -489,26 +490,10 @@ _ = right.set(title="codes of the training digits", xlabel="$z_1$")
 # %% [markdown]
 # **Predict, then move:** find a place where a 9 becomes a 7. What will the images look like where the map is white?
 
-# %% alt="Left, a map of the code cloud in grey with a red dot at the chosen point; right, the image that this point decodes to. Two sliders move the point."
-density, *_ = np.histogram2d(*z_train.T, bins=60, range=list(zip(low, high, strict=True)))
-decode = jax.jit(plane.decode)
-medians = [np.median(z_train[digits.train.labels == c], axis=0) for c in range(10)]
-
-
-def show(z1=0.0, z2=0.0):
-    _, (left, right) = plt.subplots(1, 2, figsize=(5.0, 2.5))
-    left.imshow(np.sqrt(density.T), extent=(low[0], high[0], low[1], high[1]), origin="lower", aspect="auto")
-    for c, (x, y) in enumerate(medians):
-        left.text(x, y, str(c), color=BLUE, weight="bold")
-    left.plot(z1, z2, "o", color=RED, markersize=9)
-    right.imshow(decode(jnp.array([z1, z2])).reshape(28, 28), vmin=0, vmax=1)
-    left.axis("off")
-    right.axis("off")
-    plt.show()
-
-
-span = [(float(a), float(b), (float(b) - float(a)) / 60) for a, b in zip(low, high, strict=True)]
-_ = interact(show, z1=span[0], z2=span[1])
+# %%
+latent_plane_explorer(
+    dense_layers(plane.decoder.layers, last="sigmoid"), z_train[:700], digits.train.labels[:700], (28, 28)
+)
 
 # %% [markdown]
 # ## 4.9 From one digit to another
