@@ -194,6 +194,8 @@ async function render({ model, el }) {
     setValues({ [spec.pad.choice]: spec.pad.option, ...Object.fromEntries(spec.pad.sets.map((name, i) => [name, code.mean[i]])) });
   }));
   controls.append(buttons);
+  // A key pressed on a control is for that control: JupyterLab must not move to the next cell with it.
+  for (const node of root.querySelectorAll("input, select, button")) node.dataset.lmSuppressShortcuts = "true";
 
   for (const view of views) if (view.panel.drag) {
     const [nx, ny] = view.panel.drag, move = (event) => {
