@@ -39,6 +39,11 @@ def library_digests(code: str, package: Path = ROOT / PACKAGE) -> dict[str, str]
         text = _file(package, name).read_text(encoding="utf-8")
         digests[name] = code_digest(text)
         waiting |= imported_modules(text, package, name) - digests.keys()
+        if (
+            _file(package, name).name == "__init__.py"
+        ):  # what the package carries besides Python: the explorers' browser code
+            for part in sorted(p for p in _file(package, name).parent.rglob("*") if p.suffix in (".js", ".css")):
+                digests[f"{name}:{part.name}"] = _sha([part.read_text(encoding="utf-8")])
     return dict(sorted(digests.items()))
 
 

@@ -183,7 +183,7 @@ bar = fig.colorbar(picture, label="density $p(x)$")
 #
 # **Predict:** where do the arrows $\nabla\ln p(x)$ point, and where are they short?
 
-# %% alt="Contours of the two hills with arrows of the score. All arrows point to the nearer hilltop; they are long far away and shrink to nothing at the two tops and at the saddle between them."
+# %% tags=["cover"] alt="Contours of the two hills with arrows of the score. All arrows point to the nearer hilltop; they are long far away and shrink to nothing at the two tops and at the saddle between them."
 score = jax.vmap(jax.grad(log_density))
 coarse = jnp.stack(jnp.meshgrid(jnp.linspace(-3.6, 3.6, 17), jnp.linspace(-2.6, 2.6, 12)), axis=-1).reshape(-1, 2)
 fig, ax = plt.subplots(figsize=(6, 3.8))

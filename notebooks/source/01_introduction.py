@@ -309,10 +309,9 @@ rows = {"real": x[y == 1][:12], "mixture": mixture_nines, "naive Bayes": naive_n
 fig = image_rows({name: row.reshape(-1, 28, 28) for name, row in rows.items()})
 
 # %% [markdown]
-# Better: most are nines. Dots remain, most of all in styles learned from few images, because pixels are independent
-# within a style. The next chapters lift this restriction.
+# Better: most are nines. Dots remain, because pixels are independent within a style. Later chapters lift this.
 #
-# Divide every log-odds by a **temperature** $T$, with the same noise throughout. At $T=1$ the samples follow the model.
+# Divide every log-odds by a **temperature** $T$. At $T=1$ the samples follow the model.
 #
 # **Predict, then move.** What will $T=0.25$ do to the dots, and to the variety of the samples? And $T=2$?
 

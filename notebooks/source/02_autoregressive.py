@@ -654,7 +654,7 @@ def sample_in_order(conditional_logits, ordering, key, num_samples):
 # Each step calls the model on the pixels drawn so far; those still to come are 0 and, thanks to the masks, without
 # effect. **Predict:** MADE gives all conditionals of a *finished* digit in one pass. How many passes does a *new* one take?
 
-# %% alt="Five rows of fourteen images: test digits, then samples. Samples of independent pixels are blots. FVSBN samples have connected strokes. NADE and MADE samples more often look like a digit, though many are not quite one."
+# %% tags=["cover"] alt="Five rows of fourteen images: test digits, then samples. Samples of independent pixels are blots. FVSBN samples have connected strokes. NADE and MADE samples more often look like a digit, though many are not quite one."
 rows_first = jnp.arange(64)
 fvsbn_logits = lambda x: masked_linear(x, fvsbn["W"], fvsbn["b"], mask)  # noqa: E731
 drawn = {

@@ -195,7 +195,7 @@ print(f"z = f(x):            total {jnp.trapezoid(jnp.exp(log_density(x, 0.8)), 
 change_of_variables_explorer()
 
 # %% [markdown]
-# Neither does. A steep map makes a wide, low strip, a flat map a narrow, tall one.
+# Neither: a steep map makes a wide, low strip.
 #
 # ## 3.3 The pushforward, by sampling
 #
@@ -556,7 +556,7 @@ legend = plt.legend()
 # %% [markdown]
 # **Predict.** The exact density is zero, for all that a picture can show, between the moons. Will the learned one be?
 
-# %% alt="The exact two-moons density, the learned density and samples of the flow side by side; the learned density matches the moons but has a thin, faint bridge that joins them."
+# %% tags=["cover"] alt="The exact two-moons density, the learned density and samples of the flow side by side; the learned density matches the moons but has a thin, faint bridge that joins them."
 fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.4))
 log_prob, samples = nnx.jit(lambda x: flow.log_prob(x)), flow.sample(jax.random.key(5), (20_000,))
 draw.density_map(axes[0], target.log_prob, target.bounds, "exact", top=0.35)

@@ -479,7 +479,7 @@ for name, train, test in [("PCA", p_train, p_test), ("deep auto-encoder", z_trai
 # Codes describe the data. The decoder also says what lies *between* them: it gives an image for every point of the
 # plane. Here are a grid of points, decoded, and the cloud of training codes over the same region.
 
-# %% alt="Two panels over the same part of the latent plane. Left, a 12 by 12 grid of decoded images: digits change smoothly from one into another, with blurred ones between. Right, the training codes: dense arms with empty regions between them."
+# %% tags=["cover"] alt="Two panels over the same part of the latent plane. Left, a 12 by 12 grid of decoded images: digits change smoothly from one into another, with blurred ones between. Right, the training codes: dense arms with empty regions between them."
 low, high = np.quantile(z_train, [0.02, 0.98], axis=0)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.3), sharex=True, sharey=True)
 scatter_by_class(right, z_train[:1500], digits.train.labels[:1500])

@@ -179,8 +179,7 @@ divergence_explorer()
 # ### The direction matters
 #
 # $\mathrm{KL}(q\,\|\,p)$ punishes $q$ where $p$ is small: it **seeks a mode**. $\mathrm{KL}(p\,\|\,q)$ punishes $q$ where it
-# misses some of $p$: it **covers the mass**. We minimise both over a Gaussian $q$, for a mixture whose hills lie at $-2$ and
-# $2$ and weigh $0.4$ and $0.6$.
+# misses some of $p$: it **covers the mass**. We minimise both, for a mixture with hills at $\pm2$ of weights $0.4$, $0.6$.
 #
 # **Predict:** how many different best fits has the first? Where does the second put its mean?
 
@@ -1040,10 +1039,10 @@ rows = {"x": test[:10], "E[x|z]": expected, "sample": draws}
 fig = image_rows({name: images.reshape(-1, 28, 28) for name, images in rows.items()})
 
 # %% [markdown]
-# What does each latent do? The KL is a sum over latents: a latent that is used pays for it, one that is not costs nothing.
-# The sliders are sorted by that price. Start from a test digit, or draw one; the blue bar is its posterior.
+# The KL is a sum over latents: a latent that is used pays, one that is not costs nothing. The sliders are sorted by that
+# price. Start from a test digit, or draw one; the blue bar is its posterior.
 #
-# **Predict, then move:** will the first slider change the picture more than the last? What happens far outside the blue bar?
+# **Predict, then move:** will the first slider change the picture more than the last? And far outside the blue bar?
 
 # %%
 mean, log_sigma = vae.encode(test)
@@ -1100,7 +1099,7 @@ print(f"spread of z over all test images: {spread[0]:.1f}, {spread[1]:.1f}")
 print(f"test images, 2 latents:  {negative_elbo(planar, test, jax.random.key(18)):.0f} nats")
 print(f"test images, 12 latents: {negative_elbo(vae, test, jax.random.key(18)):.0f} nats")
 
-# %% alt="Left, the latent means of 600 test images in the plane, coloured by digit: the classes form neighbouring regions around the origin; 3, 5 and 8 overlap in the middle, 4, 7 and 9 beside them. Right, the plane decoded on a grid of 12 by 12 points: the digits change smoothly into one another."
+# %% tags=["cover"] alt="Left, the latent means of 600 test images in the plane, coloured by digit: the classes form neighbouring regions around the origin; 3, 5 and 8 overlap in the middle, 4, 7 and 9 beside them. Right, the plane decoded on a grid of 12 by 12 points: the digits change smoothly into one another."
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.9))
 scatter_by_class(left, codes, digits.test.labels)
 left.set(xlabel="$z_1$", ylabel="$z_2$", title="test images", xlim=(-4, 4), ylim=(-4, 4))

@@ -29,7 +29,9 @@ def test_every_picture_has_its_alt_text(path):
     for cell in notebook(path).cells:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                assert output.metadata["image/png"]["alt"] == cell.metadata["alt"]
+                alt = output.metadata["image/png"]["alt"]
+                explorer = "application/vnd.jupyter.widget-view+json" in output.data  # it describes itself
+                assert len(alt) > 40 if explorer else alt == cell.metadata["alt"]
 
 
 @each_built
