@@ -17,7 +17,8 @@ def test_table_of_contents_names_every_chapter_once_and_in_order():
     root, *parts = yaml.safe_load((ROOT / "book.yml").read_text(encoding="utf-8"))["project"]["toc"]
     files = [child["file"] for part in parts for child in part["children"]]
     assert (ROOT / root["file"]).is_file()
-    assert files == [f"notebooks/{name}.ipynb" for name in chapters()]
+    assert [f for f in files if f.startswith("notebooks/")] == [f"notebooks/{name}.ipynb" for name in chapters()]
+    assert all((ROOT / f).is_file() for f in files)
 
 
 def test_readme_links_every_chapter_and_every_link_resolves():
@@ -33,7 +34,7 @@ def test_readme_is_short_and_its_make_targets_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 140
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
-    named = set(re.findall(r"`make ([a-z-]+)", text))
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", text, flags=re.M))
     assert {"lab", "test"} <= named <= targets
 
 
