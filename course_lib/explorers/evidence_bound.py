@@ -69,13 +69,13 @@ def evidence_explorer() -> Explorer:
                 Axis("", -0.5, 1.5), Axis("nats", -12, 0), title="the bound", aspect=0.9, weight=0.7,
             ),
             Panel(
-                [Bars("terms", ("E ln p(x|z)", "−KL(q‖p(z))"), ("decoder", "latent"))],
+                [Bars("terms", ("E ln p", "−KL"), ("decoder", "latent"))],
                 Axis("", -0.5, 1.5), Axis("nats", -12, 0), title="its two terms", aspect=0.9, weight=0.7,
             ),
         ],
         title="The evidence lower bound",
         description="Left: prior, exact posterior and q. Middle: ln p(x) and the bound below it. "
-        "Right: the two terms of the bound.",
+        "Right: its two terms, E ln p(x|z) and −KL(q‖p(z)).",
         readouts=("ln p(x) = {log_evidence:.3f}", "ELBO = {elbo:.3f}", "gap = KL(q‖p(z|x)) = {gap:.3f} nats"),
         constants={"z": Z},
     )  # fmt: skip

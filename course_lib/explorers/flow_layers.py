@@ -38,7 +38,7 @@ def flow_layers_explorer(
     frame = (Axis("x₁", low, high), Axis("x₂", low, high))
     return explore(
         at,
-        [Slider("layer", 0.0, float(last), last + 1, 0.5 * last, label="layers applied", smooth=False)],
+        [Slider("layer", 0.0, float(last), last + 1, 0.5 * last, label="layers applied", step=0.1, smooth=False)],
         [
             Panel([Mesh("grid"), Points("points", "decoder", size=2.0)], *frame, title="samples and grid", aspect=1.0),
             Panel([Image("density", map="heat", extent=(low, high, low, high))], *frame, title="density", aspect=1.0),

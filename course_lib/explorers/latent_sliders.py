@@ -64,8 +64,8 @@ def latent_sliders_explorer(
             Panel(
                 [
                     Intervals("prior_mean", "prior_sigma", "muted", "prior: 0 ± 1"),
-                    Intervals("posterior_mean", "posterior_sigma", "encoder", "posterior: μ ± σ"),
-                    Points("here", "latent", label="z", size=5, opacity=1.0),
+                    Intervals("posterior_mean", "posterior_sigma", "encoder", "posterior: μ ± σ", width=14),
+                    Points("here", "latent", label="z", size=2.5, opacity=1.0),
                 ],
                 Axis("latent variable, the most used first", -0.6, k - 0.4, ticks=False),
                 Axis("z", -3.5, 3.5),

@@ -115,6 +115,7 @@ class Intervals(Mark):
     half: str
     colour: str = "model"
     label: str = ""
+    width: float = 5.0
 
 
 @dataclass(frozen=True)

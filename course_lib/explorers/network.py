@@ -72,6 +72,12 @@ class Network:
         return {"name": self.name, "inputs": list(self.inputs), "shape": list(self.shape), "layers": layers}
 
 
+def _flat(parts: Iterable[Any]) -> Iterable[Any]:
+    """The parts of sequences within sequences, one after another."""
+    for part in parts:
+        yield from _flat(part.layers) if hasattr(part, "layers") else [part]
+
+
 def dense_layers(parts: Iterable[Any], last: str = "linear") -> list[tuple[np.ndarray, np.ndarray, str]]:
     """(kernel, bias, activation) for each linear layer of a sequence such as `nnx.Sequential(...).layers`.
 
@@ -80,11 +86,9 @@ def dense_layers(parts: Iterable[Any], last: str = "linear") -> list[tuple[np.nd
         last: the activation after the last layer, such as "sigmoid" to turn logits into probabilities.
     """
     layers: list[tuple[np.ndarray, np.ndarray, str]] = []
-    for part in parts:
+    for part in _flat(parts):
         if hasattr(part, "kernel"):
             layers.append((np.asarray(part.kernel[...]), np.asarray(part.bias[...]), "linear"))
-        elif hasattr(part, "layers"):
-            layers.extend(dense_layers(part.layers))
         elif getattr(part, "__name__", "") in ACTIVATIONS:
             layers[-1] = (*layers[-1][:2], part.__name__)
         else:

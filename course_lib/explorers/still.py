@@ -121,7 +121,14 @@ def _bars(ax: Axes, mark: dict, q: dict, colour: str) -> None:
 def _intervals(ax: Axes, mark: dict, q: dict, colour: str) -> None:
     centre, half = q[mark["centre"]], q[mark["half"]]
     ax.errorbar(
-        np.arange(centre.size), centre, half, fmt="_", color=colour, lw=4, alpha=0.45, label=mark["label"] or None
+        np.arange(centre.size),
+        centre,
+        half,
+        fmt="_",
+        color=colour,
+        lw=0.8 * mark["width"],
+        alpha=0.45,
+        label=mark["label"] or None,
     )
 
 

@@ -17,27 +17,31 @@ import numpy as np
 
 from course_lib.explorers.controls import Control
 
-LEVELS = 4094  # of 12 bits: a step of 0.02 % of the range; the one left over marks "not a number"
-GAP = 4095
+FINE, COARSE = 65534, 4094  # steps of a small table, whose numbers are read, and of a large one, which is looked at
+SMALL = 4096  # entries
 BATCH = 64  # grid points evaluated side by side: enough to be fast, few enough to stay small in memory
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One tabulated quantity: `levels` (*grid, *shape), standing for low + level/LEVELS·(high − low)."""
+    """One tabulated quantity: `levels` (*grid, *shape), standing for low + level/steps·(high − low).
+
+    The level steps + 1 marks "not a number".
+    """
 
     levels: np.ndarray
     low: float
     high: float
     shape: tuple[int, ...]
+    steps: int
 
     @property
     def grid_shape(self) -> tuple[int, ...]:
         return self.levels.shape[: self.levels.ndim - len(self.shape)]
 
     def values(self) -> np.ndarray:
-        step = (self.high - self.low) / LEVELS
-        return np.where(self.levels == GAP, np.nan, self.low + step * self.levels).astype(np.float32)
+        step = (self.high - self.low) / self.steps
+        return np.where(self.levels > self.steps, np.nan, self.low + step * self.levels).astype(np.float32)
 
 
 def arguments_of(fn: Callable[..., Any], controls: Sequence[Control]) -> list[Control]:
@@ -74,7 +78,7 @@ def tabulate(fn: Callable[..., dict[str, Any]], controls: Sequence[Control]) -> 
 
 
 def quantize(name: str, array: np.ndarray, grid: tuple[int, ...], at: dict[str, Any]) -> Quantity:
-    """Round to 4,095 levels between the smallest and the largest value; NaN is kept as a gap."""
+    """Round to levels between the smallest and the largest value; NaN is kept as a gap."""
     if np.isinf(array).any():
         where = int(np.argwhere(np.isinf(array))[0][0])
         point = {k: round(float(v[where]), 4) for k, v in at.items()}
@@ -86,18 +90,19 @@ def quantize(name: str, array: np.ndarray, grid: tuple[int, ...], at: dict[str, 
     span = high - low if high > low else 1.0
     for axis in range(len(grid)):
         first = full.take([0], axis=axis)
-        if np.allclose(first, full, rtol=0, atol=span / LEVELS, equal_nan=True):
+        if np.allclose(first, full, rtol=0, atol=span / FINE, equal_nan=True):
             full = first
-    levels = np.where(np.isnan(full), GAP, np.rint((np.nan_to_num(full) - low) / span * LEVELS))
-    return Quantity(levels.astype(np.uint16), low, low + span, shape)
+    steps = FINE if full.size <= SMALL else COARSE
+    levels = np.where(np.isnan(full), steps + 1, np.rint((np.nan_to_num(full) - low) / span * steps))
+    return Quantity(levels.astype(np.uint16), low, low + span, shape, steps)
 
 
 def pack(levels: np.ndarray) -> bytes:
-    """Levels as bytes that compress well: folded differences along the last two axes, low bytes, then high bytes."""
+    """Levels as bytes that compress well: folded differences along the last two axes, byte by byte, low first."""
     steps = levels.astype(np.int64)
     for axis in range(levels.ndim - 1, max(levels.ndim - 3, -1), -1):
         steps = np.diff(steps, axis=axis, prepend=0)
-    folded = np.where(steps < 0, -2 * steps - 1, 2 * steps).astype("<u2")
+    folded = np.where(steps < 0, -2 * steps - 1, 2 * steps).astype("<u4")
     return folded.reshape(-1, 1).view(np.uint8).T.tobytes()
 
 

@@ -159,6 +159,7 @@ def explore(
                 "grid": list(q.grid_shape),
                 "low": q.low,
                 "high": q.high,
+                "steps": q.steps,
                 "offset": put(pack(q.levels)),
             }
             for k, q in tables.items()

@@ -3,8 +3,11 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from course_lib import explorers as ex
+from course_lib.autoencoders import DeepAutoencoder
+from course_lib.vae import Vae
 
 X = np.linspace(-3, 3, 41, dtype=np.float32)
 
@@ -95,6 +98,18 @@ def test_a_network_is_computed_alike_in_python():
     )
     expected = np.tanh(np.array([0.25, 0.5]) @ w + b).reshape(2, 3)
     np.testing.assert_allclose(widget.shown(mean=0.25)["picture"], expected, rtol=1e-5)
+
+
+def test_layers_taken_from_a_model_compute_what_the_model_computes():
+    """Activations included, also where a sequence holds another."""
+    z = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    plane, vae = DeepAutoencoder(6, [5, 4], 3, rngs=nnx.Rngs(0)), Vae(6, [5, 4], 3, rngs=nnx.Rngs(1))
+    for parts, decode in [(plane.decoder.layers, plane.decode), (vae.decoder.layers, vae.decode_mean)]:
+        net = ex.Network("x", ex.dense_layers(parts, last="sigmoid"), ["a", "b", "c"], (6,))
+        for row in z:
+            np.testing.assert_allclose(net.output(row), decode(row), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="neither a linear layer nor one of the activations"):
+        ex.dense_layers([plane.decoder.layers[0], np.cos])
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ const DRAW = {
   },
   intervals(ctx, s, mark, q) {
     const centre = q(mark.centre), half = q(mark.half), tick = 0.22 * (s.px(1) - s.px(0));
-    ctx.globalAlpha = 0.5; ctx.lineWidth = 5;
+    ctx.globalAlpha = 0.5; ctx.lineWidth = mark.width;
     for (let i = 0; i < centre.length; i++) {
       if (!Number.isFinite(centre[i])) continue;
       const x = s.px(i), y = s.py(centre[i]);

@@ -1,7 +1,5 @@
-// Tabulated quantities: 12-bit levels over the grid of the controls, interpolated between grid points
+// Tabulated quantities: levels over the grid of the controls, interpolated between grid points
 // by the polynomial through the four nearest ones (or by straight lines, where a slider says so).
-
-const LEVELS = 4094, GAP = 4095;
 
 // A view on the numbers of one array: bytes arrive as a DataView at any offset, so they are copied to align.
 export function slice(bytes, offset, length, Type) {
@@ -15,11 +13,12 @@ export function decodeTable(bytes, entry) {
   return { ...entry, inner: size(entry.shape), levels: unpack(bytes, entry.offset, [...entry.grid, ...entry.shape]) };
 }
 
-// The inverse of `pack` in table.py: low bytes, then high bytes, of folded differences along the last two axes.
+// The inverse of `pack` in table.py: folded differences along the last two axes, all lowest bytes first, then the next.
 export function unpack(bytes, offset, shape) {
   const count = size(shape), out = new Int32Array(count);
   for (let k = 0; k < count; k++) {
-    const folded = bytes.getUint8(offset + k) + 256 * bytes.getUint8(offset + count + k);
+    let folded = 0;
+    for (let plane = 3; plane >= 0; plane--) folded = 256 * folded + bytes.getUint8(offset + plane * count + k);
     out[k] = folded & 1 ? -((folded + 1) >> 1) : folded >> 1;
   }
   for (let axis = Math.max(0, shape.length - 2); axis < shape.length; axis++) {
@@ -59,18 +58,18 @@ export function weights(position, count, smooth) {
 
 // The quantity at these positions: a weighted sum over grid cells (an axis of length 1 is constant).
 export function lookup(table, at, controls) {
-  const { inner, levels, grid, low, high } = table;
+  const { inner, levels, grid, low, high, steps } = table;
   let cells = [[0, 1]];
   grid.forEach((count, axis) => {
     const here = count === 1 ? [[0, 1]] : weights(at[axis], count, controls[axis].smooth);
     cells = cells.flatMap(([index, w]) => here.map(([i, v]) => [index * count + i, w * v]));
   });
-  const out = new Float32Array(inner), scale = (high - low) / LEVELS;
+  const out = new Float32Array(inner), scale = (high - low) / steps;
   for (const [index, weight] of cells) {
     const start = index * inner;
     for (let k = 0; k < inner; k++) {
       const level = levels[start + k];
-      out[k] += level === GAP ? NaN : weight * (low + scale * level);
+      out[k] += level > steps ? NaN : weight * (low + scale * level);
     }
   }
   return out;
