@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root,)
 endif
 RUN := $(BIN)/python -m
-LINTED := course_lib tools tests benchmarks notebooks/source
+LINTED := course_lib book tools tests benchmarks notebooks/source
 
 .PHONY: help setup lab book serve test test-code test-notebooks test-book notebooks notebooks-check lint format lock doctor clean
 
@@ -27,8 +27,7 @@ lab: setup ## open the course in JupyterLab (options: LAB_ARGS="--no-browser --p
 	  --ServerApp.root_dir=. $(LAB_ARGS) notebooks/00_start_here.ipynb
 
 book: setup ## build the website into build/book/html (a folder that any server, or none, can serve)
-	$(RUN) tools.node install
-	$(RUN) sphinx -q -W --keep-going -j auto -c book -d build/book/doctrees . build/book/html
+	$(RUN) tools.build_book
 	@echo "The website is in build/book/html; look at it with: make serve"
 
 serve: book ## build the website and serve it on this machine
@@ -49,9 +48,11 @@ test-notebooks: setup ## run every cell of both editions: with exercise stubs, a
 
 notebooks: setup ## rebuild the notebooks whose source, library or lock changed
 	$(RUN) tools.build_notebooks
+	$(RUN) tools.covers
 
 notebooks-check: setup ## fail when a committed notebook is stale
 	$(RUN) tools.build_notebooks --check
+	$(RUN) tools.covers --check
 
 lint: setup ## formatting, lint and types
 	$(BIN)/ruff format --check $(LINTED)

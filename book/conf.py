@@ -1,13 +1,14 @@
 """Sphinx configuration of the website. Title, authors and contents come from book.yml; every library is self-hosted."""
 
+import os
 import sys
 from pathlib import Path, PurePosixPath
 
 import yaml
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path[:0] = [str(ROOT), str(HERE)]
 
 from vendor import copy_libraries  # noqa: E402
 
@@ -18,14 +19,15 @@ BUILD = ROOT / "build" / "book"
 def external_toc() -> Path:
     """The table of contents in the form that sphinx-external-toc reads."""
 
-    def stem(entry: dict) -> str:
-        return str(PurePosixPath(entry["file"]).with_suffix(""))
+    def page(entry: dict) -> dict:
+        toc = {"file": str(PurePosixPath(entry["file"]).with_suffix(""))}
+        return toc | ({"sections": [page(child) for child in entry["children"]]} if "children" in entry else {})
 
     root, *parts = BOOK["toc"]
     toc = {
         "format": "jb-book",
-        "root": stem(root),
-        "parts": [{"caption": p["title"], "chapters": [{"file": stem(c)} for c in p["children"]]} for p in parts],
+        "root": page(root)["file"],
+        "parts": [{"caption": part["title"], "chapters": [page(c) for c in part["children"]]} for part in parts],
     }
     BUILD.mkdir(parents=True, exist_ok=True)
     path = BUILD / "toc.yml"
@@ -37,24 +39,47 @@ copy_libraries(BUILD / "static" / "vendor")
 
 project = BOOK["title"]
 author = ", ".join(a["name"] for a in BOOK["authors"])
+html_show_copyright = False
 language = "en"
-extensions = ["myst_nb", "sphinx_external_toc", "sphinx_design", "sphinx_copybutton", "sphinxcontrib.bibtex"]
+extensions = [
+    "myst_nb", "sphinx_external_toc", "sphinx_design", "sphinx_copybutton", "sphinxcontrib.bibtex",
+    "sphinx.ext.autodoc", "sphinx.ext.napoleon", "chapters", "library",
+]  # fmt: skip
 external_toc_path = str(external_toc())
-include_patterns = ["index.md", "notebooks/*.ipynb", "book/*.md"]
-exclude_patterns = ["build", ".venv", "**/node_modules"]
+include_patterns = ["index.md", "notebooks/*.ipynb", "book/*.md", "book/api/*.md"]
+exclude_patterns = ["build", ".venv", ".git", "**/node_modules"]
 bibtex_bibfiles = ["references.bib"]
+templates_path = ["templates"]
 
 html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["_static", str(BUILD / "static")]
 html_css_files = ["course.css"]
-html_context = {"default_mode": "auto"}
-html_theme_options = {"use_download_button": True, "home_page_in_toc": False, "show_toc_level": 2}
+html_js_files = [("course.js", {"defer": "defer"})]
+html_sourcelink_suffix = ""
+html_additional_pages = {"404": "404.html"}
+# Where the site's root will be served, for the one page that is shown under any address.
+html_context = {"default_mode": "auto", "site_root": os.environ.get("COURSE_SITE_ROOT", "/")}
+html_theme_options = {
+    "search_bar_text": "Search the course",
+    "navbar_persistent": [],  # the search field stands in the side bar, once
+    "use_fullscreen_button": False,
+    "extra_footer": "Text under CC BY 4.0, code under the MIT licence.",
+}
 
-nb_execution_mode = "off"
-nb_ipywidgets_js = {"vendor/require.js": {}, "vendor-config.js": {}, "vendor/embed-amd.js": {}}
-myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist", "attrs_inline"]
-myst_heading_anchors = 3
+nb_execution_mode = "off"  # except where a page asks for it: the notebooks come with their outputs
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_ipywidgets_js = {}  # course.js loads what a page needs, after the page is painted
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist", "attrs_inline", "attrs_block"]
+suppress_warnings = ["myst.header"]  # an exercise may start one level deeper than the heading above it
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+napoleon_custom_sections = [("Numerics", "params_style")]
+
 mathjax_path = "vendor/mathjax/tex-mml-chtml.js"
 mathjax4_config = {
     "loader": {"paths": {"fonts": "[mathjax]/.."}},

@@ -1,23 +1,23 @@
-"""Copy the browser libraries from node_modules into a folder that the website serves itself.
-
-usage: python book/vendor.py OUTPUT_FOLDER
-"""
+"""Copy the browser libraries from node_modules into a folder that the website serves itself."""
 
 import shutil
-import sys
 from pathlib import Path
 
-NODE = Path(__file__).parent / "node_modules"
+HERE = Path(__file__).parent
+NODE = HERE / "node_modules"
 
 
 def copy_libraries(out: Path) -> None:
-    """Everything that the pages load: nothing comes from another server.
+    """Everything that the pages load: nothing comes from another server. Copies once for each state of the lock file.
 
     Raises:
         FileNotFoundError: the libraries are not installed; the message names the command.
     """
-    if not (NODE / "requirejs").is_dir():
-        raise FileNotFoundError("The browser libraries are missing: run `make book`, or `npm ci --ignore-scripts` in book/.")
+    lock, stamp = (HERE / "package-lock.json").read_bytes(), out / "package-lock.json"
+    if stamp.is_file() and stamp.read_bytes() == lock:
+        return
+    if not (NODE / ".package-lock.json").is_file():
+        raise FileNotFoundError("The browser libraries are missing: run `make book`, which installs them.")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     shutil.copy(NODE / "requirejs" / "require.js", out)
@@ -26,13 +26,9 @@ def copy_libraries(out: Path) -> None:
         shutil.copy(file, out)
     shutil.copytree(NODE / "anywidget" / "dist", out / "anywidget", ignore=shutil.ignore_patterns("types*", "*.map"))
     mathjax, font = NODE / "mathjax", NODE / "@mathjax" / "mathjax-newcm-font"
-    shutil.copytree(mathjax / "input" / "tex", out / "mathjax" / "input" / "tex")
-    shutil.copytree(mathjax / "ui", out / "mathjax" / "ui")
-    shutil.copytree(mathjax / "a11y", out / "mathjax" / "a11y")
+    for folder in ("input/tex", "ui", "a11y"):
+        shutil.copytree(mathjax / folder, out / "mathjax" / folder)
     shutil.copy(mathjax / "tex-mml-chtml.js", out / "mathjax")
     shutil.copytree(font / "chtml", out / "mathjax-newcm-font" / "chtml")
     shutil.copy(font / "chtml.js", out / "mathjax-newcm-font")
-
-
-if __name__ == "__main__":
-    copy_libraries(Path(sys.argv[1]))
+    stamp.write_bytes(lock)

@@ -1,0 +1,36 @@
+// Widgets: their libraries (4 MB) are fetched only by pages that show one, and only after the page is painted.
+(function () {
+  const root = new URL(document.documentElement.dataset.content_root || "./", document.baseURI).href;
+  const vendor = root + "_static/vendor/";
+  const load = (name) => new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = vendor + name;
+    script.onload = resolve;
+    script.onerror = reject;
+    document.head.append(script);
+  });
+
+  async function showWidgets() {
+    await load("require.js"); // after all other scripts, so that none of them takes it for its own loader
+    window.require.config({
+      paths: {
+        anywidget: vendor + "anywidget/index",
+        "@jupyter-widgets/html-manager/dist/libembed-amd": vendor + "libembed-amd", // where its fonts lie
+      },
+    });
+    // The manager calls the MathJax 2 interface; hand its requests to MathJax 4.
+    const MJ = window.MathJax;
+    if (MJ && !MJ.Hub) MJ.Hub = { Queue: (job) => MJ.startup.promise.then(() => MJ.typesetPromise([job[2]])) };
+    await load("embed-amd.js"); // draws what it finds as soon as it is there
+  }
+  // From a folder, a browser may not read the pages for excerpts: the search then lists titles alone.
+  if (location.protocol === "file:") window.DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+  // The arrows that unfold the side bar say what they unfold.
+  for (const arrow of document.querySelectorAll(".bd-sidebar-primary li > details > summary"))
+    arrow.setAttribute("aria-label", "Pages of " + arrow.closest("li").querySelector("a").textContent.trim());
+
+  window.addEventListener("load", () => {
+    if (document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')) requestAnimationFrame(() => setTimeout(showWidgets));
+  });
+})();

