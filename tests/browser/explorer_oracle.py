@@ -48,9 +48,9 @@ class Saved:
         return np.frombuffer(self.numbers, dtype, int(np.prod(shape)), offset).reshape(shape)
 
     def levels(self, offset: int, shape: tuple[int, ...]) -> np.ndarray:
-        """A table's levels, out of their folded differences along the last two axes: low bytes, then high bytes."""
-        low, high = self.array("u1", offset, (2, int(np.prod(shape)))).astype(np.int64)
-        folded = low + 256 * high
+        """A table's levels, out of their folded differences along the last two axes: byte by byte, lowest first."""
+        planes = self.array("u1", offset, (4, int(np.prod(shape)))).astype(np.int64)
+        folded = 256 ** np.arange(4) @ planes
         steps = np.where(folded % 2, -(folded + 1) // 2, folded // 2).reshape(shape)
         for axis in range(max(0, len(shape) - 2), len(shape)):
             steps = np.cumsum(steps, axis=axis)
@@ -66,7 +66,7 @@ class Saved:
         for entry in self.spec["tables"]:
             shape = tuple(entry["shape"])
             levels = self.levels(entry["offset"], (*entry["grid"], *shape))
-            made[entry["name"]] = Table(levels, entry["low"], entry["high"], shape)
+            made[entry["name"]] = Table(levels, entry["low"], entry["high"], shape, entry["steps"])
         return made
 
     @cached_property
