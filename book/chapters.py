@@ -11,7 +11,6 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 from sphinx.application import Sphinx
 
-from course_lib.explorers import Explorer
 from tools.lessons import cells_of
 from tools.notebook_outputs import STATE, VIEW, tree
 
@@ -42,9 +41,6 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
     cells[0].source = re.sub(r"(?m)^(# .*)$", rf"\1\n\n{facts}", cells[0].source, count=1)
     notebook.cells = [*cells, new_markdown_cell(in_the_library(docname.removeprefix("notebooks/")))]
     if widgets:
-        for state in (widgets[part]["state"] for part in shown):
-            if "_esm" in state and "spec" in state:  # always drawn by the library's present code
-                state.update(_esm=Explorer._esm, _css=Explorer._css)
         notebook.metadata["widgets"][STATE]["state"] = {k: v for k, v in widgets.items() if k in shown}
     source[0] = nbformat.writes(notebook)
 
@@ -112,14 +108,15 @@ def outdated(app: Sphinx, *_: object) -> list[str]:
     return ["index"] if page.is_file() and max(p.stat().st_mtime for p in parts) > page.stat().st_mtime else []
 
 
-def name_folded_code(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
-    """What folds code away is named by the words that it shows."""
-    context["body"] = context.get("body", "").replace('<summary aria-label="Toggle hidden content">', "<summary>")
+def repair_roles(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """For screen readers: folded code is named by the words that it shows, and a list of works holds list items."""
+    body = context.get("body", "").replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def setup(app: Sphinx) -> dict:
     app.connect("env-get-outdated", outdated)
     app.connect("source-read", prepare)
     app.connect("doctree-read", describe_covers)
-    app.connect("html-page-context", name_folded_code)
+    app.connect("html-page-context", repair_roles)
     return {"parallel_read_safe": True}

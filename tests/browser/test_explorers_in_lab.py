@@ -155,7 +155,7 @@ def test_explorer_run_by_a_kernel(gallery: Visit, name: str):
 def test_chapter_explorers_before_anything_is_run(lab: Visit, page: str):
     """A chapter opened after the gallery: its explorers live by what the notebook saved."""
     path, found = str(Path(page).with_suffix(".ipynb")), saved_in(notebook_of(page))
-    lab.page.evaluate("(path) => window.jupyterapp.commands.execute('docmanager:open', {path})", path)
+    lab.page.evaluate("async (path) => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }", path)
     lab.page.wait_for_function(READY, arg=path)
     count_shown(lab.page, len(found))
     for number, saved in enumerate(found):
