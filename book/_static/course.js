@@ -24,7 +24,7 @@
     await load("embed-amd.js"); // draws what it finds as soon as it is there
   }
   // From a folder, a browser may not read the pages for excerpts: the search then lists titles alone.
-  if (location.protocol === "file:") window.DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+  if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
   // The arrows that unfold the side bar say what they unfold.
   for (const arrow of document.querySelectorAll(".bd-sidebar-primary li > details > summary"))
