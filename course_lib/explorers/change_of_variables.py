@@ -27,7 +27,7 @@ def _strip(x, density):
 def change_of_variables_explorer() -> Explorer:
     """p(x) = p̃(z) / |dg/dz| with x = g(z): where the map stretches, the density falls, and each strip keeps its area.
 
-    Taught in: 03_normalizing_flow, "Change of variables"
+    Taught in: 03_normalizing_flow, "The change of variables"
     """
     within = jnp.asarray(EDGES[:-1, None] + (EDGES[1:] - EDGES[:-1])[:, None] * np.linspace(0, 1, 7)[None])
 

@@ -48,7 +48,7 @@ def divergence_quantities(target, mean, sigma):
 def divergence_explorer() -> Explorer:
     """Move q and watch KL(q‖p) = ∫ q ln(q/p) dz and KL(p‖q) = ∫ p ln(p/q) dz, with their integrands.
 
-    Taught in: 05_variational_autoencoder, "KL"
+    Taught in: 05_variational_autoencoder, "A Gaussian against a mixture"
     """
     density, nats = Axis("density", 0, 1.0), Axis("nats per unit of z", -0.6, 2.0)
     return explore(

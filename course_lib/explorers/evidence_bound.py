@@ -46,7 +46,7 @@ def evidence_quantities(model, mean, sigma):
 def evidence_explorer() -> Explorer:
     """Move q(z) and see ln p(x) = ELBO + KL(q‖p(z|x)): the gap closes where q lies on the posterior.
 
-    Taught in: 05_variational_autoencoder, "ELBO"
+    Taught in: 05_variational_autoencoder, "Two terms: decoder and encoder"
     """
     return explore(
         evidence_quantities,

@@ -21,7 +21,7 @@ def generation_explorer(
         probabilities: the chance of ink p(x_d = 1 | pixels drawn so far) for every pixel d, at each step.
         current: 1 at the pixel that step t draws next, ½ at its predecessors, 0 elsewhere.
 
-    Taught in: 02_autoregressive, "Samples, drawn in order"
+    Taught in: 02_autoregressive, "Sampling in order"
     """
     pictures, chances, where = (jnp.asarray(a, jnp.float32) for a in (images, probabilities, current))
     samples, steps = pictures.shape[:2]

@@ -22,7 +22,7 @@ def gradient_estimates(noise, mean, sigma):
 def reparameterization_explorer(num_samples: int = 150) -> Explorer:
     """Move μ and σ: every z = μ + σ ε moves smoothly, and the pathwise estimates scatter far less.
 
-    Taught in: 05_variational_autoencoder, "Reparametrization"
+    Taught in: 05_variational_autoencoder, "The reparametrization trick"
     """
     noise = jax.random.normal(jax.random.key(0), (num_samples,))
     shown = jnp.sort(noise[:25])

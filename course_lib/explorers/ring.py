@@ -16,7 +16,7 @@ def ring(z):
 def ring_explorer(num_points: int = 500) -> Explorer:
     """Slide from z (t = 0) to g(z) (t = 1): one deterministic function turns a Gaussian into a ring.
 
-    Taught in: 05_variational_autoencoder, "The ring"
+    Taught in: 05_variational_autoencoder, "Why have latent variables?"
     """
     z = jax.random.normal(jax.random.key(0), (num_points, 2))
     angle = jnp.linspace(0, 2 * jnp.pi, 33)

@@ -17,7 +17,7 @@ class Bijection(nnx.Module):
 
     Each method returns the log-determinant of its own direction, one number for each point of the batch.
     Source: Kobyzev, Prince & Brubaker, arXiv:1908.09257, §2.1.
-    Taught in: 03_normalizing_flow, "Two directions".
+    Taught in: 03_normalizing_flow, "Two directions, many dimensions".
     """
 
     num_dims: int

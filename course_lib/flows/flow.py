@@ -19,7 +19,7 @@ class Flow(nnx.Module):
     Args: num_dims d; bijection g of the same d.
     Raises: ValueError: the two dimensions differ.
     Source: Kobyzev et al., arXiv:1908.09257, eq. 1.
-    Taught in: 03_normalizing_flow, "Two directions".
+    Taught in: 03_normalizing_flow, "Two directions, many dimensions".
     """
 
     def __init__(self, num_dims: int, bijection: Bijection):

@@ -83,7 +83,7 @@ def fit(
             one (`CheckpointError`).
         NonFiniteLossError: the loss became NaN or infinite; the model holds the best state so far.
 
-    Taught in: 00_start_here, "Training"
+    Taught in: 00_start_here, "Fit by gradient: one training step"
     """
     for name, value in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
         if value is not None:
