@@ -39,7 +39,7 @@ test-code: setup ## unit tests, laws and oracles, with coverage of course_lib
 	$(RUN) pytest -n 2 --dist loadfile --ignore=tests/browser --cov --cov-report=term --cov-fail-under=95
 
 test-book: setup ## build the website and try it, and every explorer, in a real browser
-	$(RUN) pytest tests/browser
+	$(RUN) pytest -n 2 --dist loadfile tests/browser
 
 test-notebooks: setup ## run every cell of both editions: with exercise stubs, and solved with all checks passing
 	$(RUN) tools.build_notebooks --solved

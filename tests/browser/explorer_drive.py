@@ -1,5 +1,6 @@
 """Hands on an explorer in a browser: mouse, keyboard, finger; and what it shows afterwards."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,15 @@ from tests.browser.explorer_oracle import Saved
 
 Exact = Callable[..., Mapping[str, np.ndarray]]
 THUMB = 8  # half the width of a slider's thumb, in pixels
+FIELD = re.compile(r"\{(\w+)(?::\.(\d)f)?\}")
+READ = """async (e, names) => {
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return {
+    values: e.explorer.values(),
+    numbers: names.map((name) => e.explorer.get(name)),
+    readouts: [...e.querySelectorAll(".ce-readout span")].map((line) => line.textContent),
+  };
+}"""
 
 
 class Driver:
@@ -21,42 +31,46 @@ class Driver:
 
     def __init__(self, page: Page, element: Locator, saved: Saved, exact: Exact | None = None):
         self.page, self.element, self.saved, self.exact = page, element, saved, exact
+        self.now: dict[str, float] = {}  # where the controls stood at the last check
         self.sliders = [c for c in saved.spec["controls"] if c["kind"] == "slider"]
         self.choices = [c for c in saved.spec["controls"] if c["kind"] == "choice"]
-
-    def values(self) -> dict[str, float]:
-        return self.element.evaluate("(e) => e.explorer.values()")
 
     def input(self, control: dict[str, Any]) -> Locator:
         return self.element.locator(f"[data-control='{control['name']}']")
 
-    def painted(self) -> None:
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
     def check(self, all_of_it: bool = False) -> dict[str, float]:
-        """The numbers that the browser draws are those that Python computes at the same slider values.
+        """The numbers that the browser draws, and those that it writes, are Python's at the same slider values.
 
         Args:
             all_of_it: compare what no slider moves as well.
         """
-        self.painted()
-        values = self.values()
-        tabulated = self.saved.at(values)
-        moving = [
-            *self.saved.spec["tables"],
-            *self.saved.spec["networks"],
-            *(self.saved.spec["constants"] if all_of_it else []),
-        ]
-        named = {entry["name"] for entry in moving}
-        expected = {k: v for k, v in (tabulated | self.drawn(values)).items() if k in named}
-        read = "(e, names) => names.map((name) => e.explorer.get(name))"
-        for want, got in zip(expected.values(), self.element.evaluate(read, list(expected)), strict=True):
+        spec = self.saved.spec
+        entries = [*spec["tables"], *(n for n in spec["networks"] if n["inputs"]), *(spec["constants"] * all_of_it)]
+        names = [entry["name"] for entry in entries]
+        shown = self.element.evaluate(READ, names)
+        self.now = shown["values"]
+        tabulated = self.saved.at(self.now)
+        expected = tabulated | self.drawn(self.now)
+        for name, got in zip(names, shown["numbers"], strict=True):
+            want = expected[name]
             finite = want[np.isfinite(want)]
             scale = max(float(np.ptp(finite)), float(np.abs(finite).max()), 1e-3) if finite.size else 1.0
-            np.testing.assert_allclose(np.array(got, float).reshape(want.shape), want, rtol=0, atol=1e-4 * scale)
+            close = np.testing.assert_allclose
+            close(np.array(got, float).reshape(want.shape), want, rtol=0, atol=1e-4 * scale, err_msg=name)
+        for template, text in zip(spec["readouts"], shown["readouts"], strict=True):
+            self.check_text(template, text, expected)
         if self.exact is not None:
-            self.check_exact(values, tabulated)
-        return values
+            self.check_exact(self.now, tabulated)
+        return self.now
+
+    def check_text(self, template: str, text: str, expected: dict[str, np.ndarray]) -> None:
+        """A line such as "KL = {kl:.2f} nats" with its numbers, to half of its last digit."""
+        literals, fields = FIELD.split(template)[::3], FIELD.findall(template)
+        found = re.fullmatch(r"(−?[\d.]+|undefined)".join(map(re.escape, literals)), text)
+        assert found, f"{text!r} is not of the form {template!r}"
+        for written, (name, digits) in zip(found.groups(), fields, strict=True):
+            want, got = float(np.ravel(expected[name])[0]), float(written.replace("−", "-").replace("undefined", "nan"))
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=0.51 * 10.0 ** -int(digits or 2), err_msg=text)
 
     def check_exact(self, values: dict[str, float], shown: dict[str, np.ndarray]) -> None:
         for name, want in self.exact(**values).items() if self.exact else ():
@@ -77,7 +91,7 @@ class Driver:
         return low * (high / low) ** fraction if control["log"] else low + fraction * (high - low)
 
     def fraction(self, control: dict[str, Any]) -> float:
-        low, high, value = control["low"], control["high"], self.values()[control["name"]]
+        low, high, value = control["low"], control["high"], self.now[control["name"]]
         return np.log(value / low) / np.log(high / low) if control["log"] else (value - low) / (high - low)
 
     def step(self, control: dict[str, Any]) -> float:
@@ -172,7 +186,7 @@ class Driver:
         if not self.saved.spec["play"]:
             return
         button = self.element.get_by_role("button", name="play")
-        before = self.values()
+        before = self.now
         button.click()
         self.page.wait_for_timeout(150)
         self.element.get_by_role("button", name="pause").click()
@@ -221,12 +235,15 @@ class Driver:
         assert min(canvases.evaluate_all(ink)) > 2
         assert all("Now:" in label for label in canvases.evaluate_all("(all) => all.map((c) => c.ariaLabel)"))
 
-    def by_hand_and_keys(self) -> None:
-        """Everything that a mouse and a keyboard can do, and back to the start."""
+    def by_hand_and_keys(self, sliders: int = 4) -> None:
+        """Everything that a mouse and a keyboard can do, and back to the start.
+
+        Args:
+            sliders: how many of the sliders to move; of many, all alike, the first ones stand for the rest.
+        """
         self.assert_appears()
-        for number, control in enumerate(self.sliders):
-            if number < 4:  # of many sliders, all alike, the first ones stand for the rest
-                self.by_keyboard(control)
+        for control in self.sliders[:sliders]:
+            self.by_keyboard(control)
             self.by_mouse(control, 0.3)
         for control in self.choices:
             self.choose(control)
@@ -235,9 +252,9 @@ class Driver:
         self.play()
         self.reset()
 
-    def by_finger(self) -> None:
+    def by_finger(self, sliders: int = 4) -> None:
         self.assert_appears()
-        for control in self.sliders:
+        for control in self.sliders[:sliders]:
             self.by_touch(control, 0.85 if self.fraction(control) < 0.5 else 0.15)
         self.drag_panel(finger=True)
         self.reset()

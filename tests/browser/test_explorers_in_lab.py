@@ -136,7 +136,7 @@ def test_explorer_run_by_a_kernel(gallery: Visit, name: str):
     explorer = EXPLORERS[name]()
     element = gallery.page.locator(SHOWN).nth(list(EXPLORERS).index(name))
     driver = Driver(gallery.page, element, saved_from(explorer), explorer.exact)
-    driver.by_hand_and_keys()
+    driver.by_hand_and_keys(sliders=2)
     control = driver.saved.spec["controls"][0]
     driver.input(control).focus()
     gallery.page.keyboard.press("End")

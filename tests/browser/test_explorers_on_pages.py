@@ -48,7 +48,7 @@ def opened(request: pytest.FixtureRequest, address: str, visit: VisitMaker) -> I
 def test_chapter_explorer(opened: tuple[Visit, str, str], number: int):
     seen, page, device = opened
     driver = Driver(seen.page, seen.page.locator(".course-explorer").nth(number), ON_PAGES[page][number])
-    driver.by_finger() if device == "phone" else driver.by_hand_and_keys()
+    driver.by_finger(sliders=2) if device == "phone" else driver.by_hand_and_keys(sliders=2)
     seen.assert_quiet()
 
 
@@ -79,7 +79,7 @@ def test_every_kind_of_explorer(open_gallery: tuple[Visit, str], gallery: tuple,
     (seen, device), explorer = open_gallery, gallery[1][name]
     element = seen.page.locator(".course-explorer").nth(list(EXPLORERS).index(name))
     driver = Driver(seen.page, element, saved_from(explorer), explorer.exact)
-    driver.by_finger() if device == "phone" else driver.by_hand_and_keys()
+    driver.by_finger(sliders=20) if device == "phone" else driver.by_hand_and_keys(sliders=20)
     seen.assert_quiet()
 
 
