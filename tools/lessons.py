@@ -13,7 +13,7 @@ from docutils.nodes import make_id
 
 ROOT = Path(__file__).resolve().parents[1]
 TAUGHT = re.compile(r"Taught in:((?:[^\n]|\n(?!\s*\n))*)")
-PLACE = re.compile(r'(\d\d_\w+)(?:,\s*"([^"]+)")?')
+PLACE = re.compile(r'(\d\d[a-z]?_\w+)(?:,\s*"([^"]+)")?')
 
 
 @dataclass(frozen=True)

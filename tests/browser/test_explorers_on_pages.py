@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.explorers.registry import EXPLORERS
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 ON_PAGES = {page: saved_in(notebook_of(page)) for page in chapters()}
 CHAPTER_EXPLORERS = [
-    pytest.param((page, device), number, id=f"{Path(page).stem}-{device}-{number}")
+    pytest.param(page, device, number, id=f"{Path(page).stem}-{device}-{number}")
     for page, found in ON_PAGES.items() for device in ("laptop", "phone") for number in range(len(found))
 ]  # fmt: skip
 PAGE = """<!doctype html><html lang="en" data-content_root="./"><meta name="viewport"
@@ -36,17 +37,26 @@ def test_front_page_explorer(address: str, visit: VisitMaker):
 
 
 @pytest.fixture(scope="module")
-def opened(request: pytest.FixtureRequest, address: str, visit: VisitMaker) -> Iterator[tuple[Visit, str, str]]:
-    """A chapter on a laptop or a phone, loaded once for all of its explorers."""
-    page, device = request.param
-    with visit(address + page, **(PHONE if device == "phone" else {})) as seen:
-        settle(seen.page)
-        yield seen, page, device
+def open_chapter(address: str, visit: VisitMaker) -> Iterator[Callable[[str, str], Visit]]:
+    """Opens a chapter on a laptop or a phone, and keeps it open until another one is wanted."""
+    with ExitStack() as stack:
+        kept: dict[tuple[str, str], Visit] = {}
+
+        def opened(page: str, device: str) -> Visit:
+            if (page, device) not in kept:
+                kept.clear()
+                stack.close()
+                seen = stack.enter_context(visit(address + page, **(PHONE if device == "phone" else {})))
+                settle(seen.page)
+                kept[page, device] = seen
+            return kept[page, device]
+
+        yield opened
 
 
-@pytest.mark.parametrize(("opened", "number"), CHAPTER_EXPLORERS, indirect=["opened"])
-def test_chapter_explorer(opened: tuple[Visit, str, str], number: int):
-    seen, page, device = opened
+@pytest.mark.parametrize(("page", "device", "number"), CHAPTER_EXPLORERS)
+def test_chapter_explorer(open_chapter: Callable[[str, str], Visit], page: str, device: str, number: int):
+    seen = open_chapter(page, device)
     driver = Driver(seen.page, seen.page.locator(".course-explorer").nth(number), ON_PAGES[page][number])
     driver.by_finger(sliders=2) if device == "phone" else driver.by_hand_and_keys(sliders=2)
     seen.assert_quiet()
