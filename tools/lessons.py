@@ -49,7 +49,7 @@ def sections(chapter: str) -> dict[str, str]:
     text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     headings = re.findall(r"^#{2,4} (.+)$", text, flags=re.M)
     anchors = {h: make_id(h) for h in headings}
-    return anchors | {re.sub(r"^[\d.]+ ", "", h): anchor for h, anchor in anchors.items()}
+    return anchors | {re.sub(r"^(\d+[a-z]?\.)?[\d.]+ ", "", h): anchor for h, anchor in anchors.items()}
 
 
 def public_name(module: str, name: str) -> str:
