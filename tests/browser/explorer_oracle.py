@@ -26,10 +26,11 @@ class Table(Quantity):
 
 @dataclass(frozen=True)
 class Saved:
-    """The specification of one explorer, and its numbers as bytes, inflated."""
+    """The specification of one explorer, its numbers as bytes, inflated, and how many bytes they are when packed."""
 
     spec: dict[str, Any]
     numbers: bytes
+    packed_bytes: int = 0
 
     @property
     def title(self) -> str:
@@ -107,8 +108,9 @@ def saved_in(notebook: dict) -> list[Saved]:
 def saved(entry: dict) -> Saved:
     """One entry of a widget state."""
     data = next(b["data"] for b in entry["buffers"] if b["path"] == ["data"])
-    return Saved(entry["state"]["spec"], zlib.decompress(base64.b64decode(data)))
+    packed = base64.b64decode(data)
+    return Saved(entry["state"]["spec"], zlib.decompress(packed), len(packed))
 
 
 def saved_from(explorer: Explorer) -> Saved:
-    return Saved(dict(explorer.spec), zlib.decompress(explorer.data))
+    return Saved(dict(explorer.spec), zlib.decompress(explorer.data), len(explorer.data))

@@ -9,7 +9,7 @@ import pytest
 from ipywidgets.embed import embed_data
 
 from course_lib.explorers import Explorer
-from tests.browser.conftest import Visit, VisitMaker
+from tests.browser.chromium import Visit, VisitMaker
 from tests.browser.explorer_drive import Driver
 from tests.browser.explorer_oracle import Saved, saved, saved_from, saved_in
 from tests.browser.pages import chapters, notebook_of, settle

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import Visit, VisitMaker
+from tests.browser.chromium import Visit, VisitMaker
 from tests.browser.pages import VIEW, chapters, pages, set_theme, settle
 
 AXE = Path(__file__).resolve().parents[2] / "book" / "node_modules" / "axe-core" / "axe.min.js"
