@@ -1,18 +1,31 @@
-"""Autoregressive models: a joint distribution as a product of conditionals (chapter 02)."""
+"""Autoregressive models: a joint distribution as a product of conditionals (chapters 02, 02a, 02b)."""
 
+from course_lib.autoregressive.ar_net import ArNet, ar_net_loss, sparsity_penalty, symmetric_total_percentage_error
 from course_lib.autoregressive.chain_rule import (
     chain_rule_log_prob,
     ensemble_log_prob,
     enumerate_binary,
     exact_conditionals,
 )
+from course_lib.autoregressive.linear_ar import (
+    LinearAr,
+    lag_matrix,
+    least_squares,
+    levinson,
+    sample_autocovariance,
+    yule_walker,
+)
 from course_lib.autoregressive.made import Made, MaskedLinear, masked_linear
 from course_lib.autoregressive.masks import allowed_dependencies, is_autoregressive, made_degrees, made_masks
 from course_lib.autoregressive.model import BinaryAutoregressive, Fixed, negative_log_likelihood, sample_in_order
 from course_lib.autoregressive.nade import Nade, nade_logits
+from course_lib.autoregressive.orderless import Ensemble, OrderlessNade, known_first, orderless_loss, redrawn_loss
 
 __all__ = [
-    "BinaryAutoregressive", "Fixed", "Made", "MaskedLinear", "Nade", "allowed_dependencies", "chain_rule_log_prob",
-    "ensemble_log_prob", "enumerate_binary", "exact_conditionals", "is_autoregressive", "made_degrees", "made_masks",
-    "masked_linear", "nade_logits", "negative_log_likelihood", "sample_in_order",
+    "ArNet", "BinaryAutoregressive", "Ensemble", "Fixed", "LinearAr", "Made", "MaskedLinear", "Nade", "OrderlessNade",
+    "allowed_dependencies", "ar_net_loss", "chain_rule_log_prob", "ensemble_log_prob", "enumerate_binary",
+    "exact_conditionals", "is_autoregressive", "known_first", "lag_matrix", "least_squares", "levinson",
+    "made_degrees", "made_masks", "masked_linear", "nade_logits", "negative_log_likelihood", "orderless_loss",
+    "redrawn_loss", "sample_autocovariance", "sample_in_order", "sparsity_penalty",
+    "symmetric_total_percentage_error", "yule_walker",
 ]  # fmt: skip
