@@ -6,6 +6,7 @@ import numpy as np
 
 from course_lib.autoregressive import made_masks
 from course_lib.explorers import Explorer
+from course_lib.explorers.ar2_triangle import ar2_triangle_explorer
 from course_lib.explorers.change_of_variables import change_of_variables_explorer
 from course_lib.explorers.class_sampler import class_sampler_explorer
 from course_lib.explorers.divergence import divergence_explorer
@@ -69,6 +70,7 @@ EXPLORERS = {
     "class_sampler": _classes,
     "masks": _masks,
     "generation": _generation,
+    "ar2_triangle": ar2_triangle_explorer,
     "change_of_variables": change_of_variables_explorer,
     "flow_layers": _flow,
     "latent_plane": _plane,

@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from course_lib.autoregressive import LinearAr
 from course_lib.explorers import Choice, Explorer
 from tests.explorers.accuracy import random_values, table_errors
 from tests.explorers.registry import EXPLORERS
@@ -32,6 +33,8 @@ def test_every_corner_is_finite_and_of_the_declared_shape(explorer):
         shown = explorer.shown(**{c.name: v for c, v in zip(explorer.controls, corner, strict=True)})
         assert {name: np.shape(v) for name, v in shown.items()} == shapes
         gaps = {"edge_x", "edge_y"} | ({"posterior_mean", "posterior_sigma"} if corner[0] in (0, 11) else set())
+        if explorer is BUILT.get("ar2_triangle"):  # what only a stationary series has; one of two dots; real roots
+            gaps |= {"memory", "spectrum", "deviation", "inside", "outside", "period"}
         for name, value in shown.items():
             if name not in gaps:  # closed connections, and a start without a posterior, are drawn as gaps
                 assert np.isfinite(value).all(), name
@@ -102,3 +105,21 @@ def test_both_gradient_estimators_have_the_exact_mean():
     for estimates in gradient_estimates(noise, 0.3, 0.8):
         error = np.std(estimates) / np.sqrt(noise.size)
         assert abs(np.mean(estimates) - 2 * (0.3 - 1.0)) < 5 * error
+
+
+def test_the_ar2_triangle_shows_the_process_of_its_coefficients():
+    explorer = BUILT.setdefault("ar2_triangle", EXPLORERS["ar2_triangle"]())
+    options = {c.name: [float(o.replace("−", "-")) for o in c.options] for c in explorer.controls}
+    for i, j in itertools.product(range(0, 85, 7), range(0, 45, 4)):
+        process = LinearAr(np.array([options["phi_1"][i], options["phi_2"][j]]))
+        shown = explorer.shown(phi_1=i, phi_2=j)
+        modulus = np.abs(process.roots()).max()
+        assert shown["modulus"] == pytest.approx(modulus, abs=1e-3)
+        assert np.isfinite(shown["inside"]).all() == np.isfinite(shown["memory"]).all() == (modulus < 1 - 1e-3)
+        assert np.isfinite(shown["inside"]).all() != np.isfinite(shown["outside"]).all()
+        if modulus < 1 - 1e-3:
+            gamma = process.autocovariance(20)
+            np.testing.assert_allclose(shown["memory"], gamma / gamma[0], atol=1e-3)
+            assert shown["deviation"] == pytest.approx(np.sqrt(gamma[0]), rel=1e-3)
+            density = np.clip(np.log10(process.spectral_density(np.linspace(0, 0.5, 33))), -2.5, 2.5)
+            np.testing.assert_allclose(shown["spectrum"], density, atol=2e-3)
