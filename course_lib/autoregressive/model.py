@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,14 @@ from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from course_lib.autoregressive.chain_rule import chain_rule_log_prob
-from course_lib.validation import require_binary, require_event_shape, require_permutation, require_positive
+from course_lib.autoregressive.sampling import Request, make_request
+from course_lib.validation import (
+    is_concrete,
+    require_binary,
+    require_event_shape,
+    require_permutation,
+    require_positive,
+)
 
 
 class Fixed(nnx.Variable):
@@ -39,40 +47,97 @@ def sample_in_order(
 class BinaryAutoregressive(nnx.Module):
     """A subclass says how the conditionals are computed; the chain rule does the rest.
 
-    Args: num_inputs: number D of pixels; ordering: pixel o_d is the d-th to be predicted (None: 0, …, D − 1).
+    Args: num_inputs: number D of pixels; ordering: pixel o_d is the d-th to be predicted (None: 0, …, D − 1);
+        num_classes: how many classes there are, if the model is p(x | label).
     Raises: ValueError: a size below 1, an ordering that is no permutation.
     """
 
-    def __init__(self, num_inputs: int, ordering: ArrayLike | list | tuple | None = None) -> None:
+    completes_any_subset = False
+
+    def __init__(
+        self, num_inputs: int, ordering: ArrayLike | list | tuple | None = None, num_classes: int | None = None
+    ) -> None:
         require_positive(num_inputs, "num_inputs")
         order = np.arange(num_inputs) if ordering is None else np.asarray(ordering)
-        self.num_inputs = num_inputs
+        self.num_inputs, self.num_classes = num_inputs, num_classes
         self.ordering = Fixed(jnp.asarray(require_permutation(order, num_inputs)))
 
-    def conditional_logits(self, x: ArrayLike) -> Float[Array, "*batch d"]:
+    def conditional_logits(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch d"]:
         """Log-odds of each pixel being 1 given its predecessors, indexed by pixel; x may hold any real numbers."""
         raise NotImplementedError
 
-    def log_prob(self, x: ArrayLike) -> Float[Array, "*batch"]:
-        """Log-probability in nats. Raises: ValueError: wrong number of pixels, or values other than 0 and 1."""
+    def log_prob(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch"]:
+        """Log-probability in nats, given the label if the model was built for labels.
+
+        Raises: ValueError: wrong number of pixels; values other than 0 and 1; a label that is missing, not expected,
+            or not one of 0, …, num_classes − 1.
+        """
         require_event_shape(x, (self.num_inputs,), type(self).__name__)
         require_binary(x)
-        return chain_rule_log_prob(x, self.conditional_logits(x))
+        return chain_rule_log_prob(x, self.conditional_logits(x, label))
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:
-        """Independent samples, drawn pixel by pixel in the model's ordering by one compiled loop."""
-        return _compiled_draw(*nnx.split(self), key, int(np.prod(shape))).reshape(*shape, self.num_inputs)
+    def sample(
+        self, key: Key[Array, ""], shape: tuple[int, ...] = (), label: ArrayLike | None = None, *,
+        temperature: ArrayLike = 1.0, given: ArrayLike | None = None, known: ArrayLike | None = None,
+    ) -> Float[Array, "*shape d"]:  # fmt: skip
+        """Independent samples, drawn pixel by pixel in the model's ordering by one compiled loop.
 
-    def draw(self, key: Key[Array, ""], num_samples: int) -> Float[Array, "{num_samples} d"]:
-        """What `sample` compiles; a subclass that can do better than one full pass a pixel replaces it."""
-        return sample_in_order(self.conditional_logits, self.ordering[...], key, num_samples)
+        Args:
+            label: for a model with labels, one class or an array of `shape`.
+            temperature: every logit is divided by it: below 1 likely pixels become likelier.
+            given, known: pixels (d,) or (*shape, d), and which of them (d,) to keep; the others are drawn given these.
+        Raises: ValueError: `known` is not the beginning of the ordering (a model without a fixed ordering takes any
+            subset); labels as in `log_prob`; wrong shapes.
+        """
+        request = make_request(self.num_inputs, shape, temperature, given, known)
+        ordering = self.ordering[...]
+        if not self.completes_any_subset and is_concrete(request.known) and is_concrete(ordering):
+            kept = np.asarray(request.known)[np.asarray(ordering)]
+            if (np.diff(kept) > 0).any():
+                raise ValueError(
+                    f"known keeps pixel {int(ordering[kept.nonzero()[0][-1]])}, but not all of its predecessors in the "
+                    "ordering; keep the first pixels of model.ordering, or use OrderlessNade, which takes any subset."
+                )
+        labels, n = self.labels(label, shape), int(np.prod(shape))
+        request = request._replace(label=None if labels is None else labels.reshape(n))
+        return _compiled_draw(*nnx.split(self), key, n, self.plan(), request).reshape(*shape, self.num_inputs)
+
+    def plan(self) -> Any:
+        """What `draw` must know before it is compiled (hashable)."""
+        return None
+
+    def draw(self, key: Key[Array, ""], num_samples: int, plan: Any, request: Request) -> Float[Array, "n d"]:
+        """What `sample` compiles: one full pass a pixel. A subclass that can do better replaces it."""
+        certain = jnp.where(request.given > 0, jnp.inf, -jnp.inf)
+        known = jnp.broadcast_to(request.known > 0, certain.shape)
+
+        def logits(x: Array) -> Array:
+            return jnp.where(known, certain, self.conditional_logits(x, request.label) / request.temperature)
+
+        return sample_in_order(logits, self.ordering[...], key, num_samples)
+
+    def labels(self, label: ArrayLike | None, batch: tuple[int, ...]) -> Int[Array, "..."] | None:
+        """One label for each example if the model was built for labels, and only then."""
+        if (label is None) != (self.num_classes is None):
+            name, wanted = type(self).__name__, "no label" if self.num_classes is None else "one"
+            raise ValueError(f"label is {label}; {name} was built with num_classes={self.num_classes}: give {wanted}.")
+        if label is None:
+            return None
+        labels, most = jnp.asarray(label), (self.num_classes or 0) - 1
+        if not jnp.issubdtype(labels.dtype, jnp.integer) or labels.shape not in ((), batch):
+            raise ValueError(
+                f"label has shape {labels.shape} and dtype {labels.dtype}; expected one integer, or integers {batch}."
+            )
+        if is_concrete(labels) and labels.size and not (labels.min() >= 0 and labels.max() <= most):
+            raise ValueError(f"label has values from {labels.min()} to {labels.max()}; the classes are 0 to {most}.")
+        return jnp.broadcast_to(labels, batch)
 
 
-@partial(jax.jit, static_argnums=(0, 3))
-def _compiled_draw(graphdef, state, key, num_samples):
-    return nnx.merge(graphdef, state).draw(key, num_samples)
+@partial(jax.jit, static_argnums=(0, 3, 4))
+def _compiled_draw(graphdef, state, key, num_samples, plan, request):
+    return nnx.merge(graphdef, state).draw(key, num_samples, plan, request)
 
 
-def negative_log_likelihood(model: BinaryAutoregressive, batch: ArrayLike, key: Array | None) -> Float[Array, ""]:
-    """The loss: −log p(x) in nats, summed over pixels, averaged over the batch. The key is not used."""
-    return -model.log_prob(batch).mean()
+def negative_log_likelihood(model: Any, batch: ArrayLike | tuple, key: Array | None) -> Float[Array, ""]:
+    """The loss: −log p(x) in nats, summed over pixels, averaged over the batch: x, or (x, label). No key is used."""
+    return -model.log_prob(*(batch if isinstance(batch, tuple) else (batch,))).mean()

@@ -1,11 +1,15 @@
 """NADE: a small network for each conditional, all of them sharing their weights."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from course_lib.autoregressive.model import BinaryAutoregressive
+from course_lib.autoregressive.sampling import Request, choices, choose
 from course_lib.validation import require_event_shape, require_positive
 
 
@@ -55,23 +59,24 @@ class Nade(BinaryAutoregressive):
         self.output_kernel = nnx.Param(initial(rngs.params(), (num_hidden, num_inputs)))
         self.output_bias = nnx.Param(jnp.zeros(num_inputs))
 
-    def conditional_logits(self, x: ArrayLike) -> Float[Array, "*batch d"]:
+    def conditional_logits(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch d"]:
         """Log-odds of each pixel being 1 given its predecessors, indexed by pixel; x may hold any real numbers."""
         require_event_shape(x, (self.num_inputs,), "Nade")
+        self.labels(label, np.shape(x)[:-1])
         parameters = (self.kernel, self.hidden_bias, self.output_kernel, self.output_bias, self.ordering)
         return nade_logits(jnp.asarray(x, float), *(p[...] for p in parameters))
 
-    def draw(self, key: Key[Array, ""], num_samples: int) -> Float[Array, "{num_samples} d"]:
+    def draw(self, key: Key[Array, ""], num_samples: int, plan: Any, request: Request) -> Float[Array, "n d"]:
         """The same recursion: a pixel is drawn from its conditional and added to the pre-activation."""
 
         def step(a, now):
-            *weights, step_key = now
+            *weights, choice = now
             _, logit = nade_step(a, (jnp.zeros(num_samples), *weights))
-            x_d = jax.random.bernoulli(step_key, jax.nn.sigmoid(logit)).astype(float)
+            x_d = choose(logit, choice, request.temperature)
             return nade_step(a, (x_d, *weights))[0], x_d
 
         order = self.ordering[...]
         a_1 = jnp.broadcast_to(self.hidden_bias[...], (num_samples, self.hidden_bias.size))
         weights = (self.kernel[order], self.output_kernel.T[order], self.output_bias[order])
-        _, x = jax.lax.scan(step, a_1, (*weights, jax.random.split(key, self.num_inputs)))
+        _, x = jax.lax.scan(step, a_1, (*weights, choices(key, order, request)))
         return x.T[:, jnp.argsort(order)]
