@@ -1,0 +1,225 @@
+"""PixelCNN: the conditionals of all pixels by one convolutional network that looks up and to the left."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, ArrayLike, Float, Key
+
+from course_lib.autoregressive.discretized import Bernoulli, Likelihood
+from course_lib.autoregressive.masked_convolution import causal_convolution, convolution_mask
+from course_lib.autoregressive.model import Fixed
+from course_lib.autoregressive.pixel_sampling import DrawPixel, draw_with_caches, pixel_drawer
+from course_lib.validation import is_concrete, require_event_shape, require_positive
+
+BINARY = Bernoulli()
+FIRST_RADIUS, RADIUS = 3, 1  # kernels of 7 × 7 pixels in the first layer, of 3 × 3 features in the others
+
+
+def gate(a: Float[Array, "*batch double"]) -> Float[Array, "*batch channels"]:
+    """tanh(a_1) ⊙ σ(a_2), a_1 and a_2 the two halves of the channels: what to say, and how loudly.
+
+    Source: van den Oord et al. 2016 (arXiv:1606.05328), eq. 2. Taught in: 02b_pixelcnn, "The gated block"
+    """
+    content, volume = jnp.split(a, 2, axis=-1)
+    return jnp.tanh(content) * jax.nn.sigmoid(volume)
+
+
+def _kernel(rngs: nnx.Rngs, *shape: int) -> nnx.Param:
+    return nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), shape))
+
+
+class MaskedLayer(nnx.Module):
+    """One stack: h ← h + U gate(h * (K ⊙ M) + bias), M the mask of type A (first layer, no residual) or B."""
+
+    def __init__(self, inputs: int, channels: int, first: bool, radius: int, dilation: int, rngs: nnx.Rngs) -> None:
+        self.first, self.radius, self.dilation = first, radius, dilation
+        self.kernel = _kernel(rngs, 2 * radius + 1, 2 * radius + 1, inputs, 2 * channels)
+        self.mask = Fixed(jnp.asarray(convolution_mask(radius, "A" if first else "B"), float)[:, :, None, None])
+        self.out = nnx.Linear(channels, channels, rngs=rngs)
+
+    def __call__(self, stacks: tuple[Array, ...], bias: Float[Array, "_ _ _ _"]) -> tuple[Array, ...]:
+        """Stacks and bias as in `TwoStackLayer`; here there is one stack, which takes the bias's first half."""
+        h = stacks[0]
+        anchor = (self.radius, self.radius)
+        a = causal_convolution(h, self.kernel[...] * self.mask[...], anchor, self.dilation)
+        new = self.out(gate(a + jnp.split(bias, 2, axis=-1)[0]))
+        return (new if self.first else h + new,)
+
+
+class TwoStackLayer(nnx.Module):
+    """A vertical stack v that sees all rows above, and a horizontal stack h that adds the pixels to the left.
+
+    a = v * K_v + bias_v,  v ← gate(a),  h ← h + U gate(h * K_h + L a + bias_h). The kernels hold no entry that a mask
+    would remove: K_v ends with the row of the pixel (in the first layer with the row above), K_h with the pixel
+    itself (in the first layer with its left neighbour).
+
+    Source: van den Oord et al. 2016 (arXiv:1606.05328), sec. 2.2 and fig. 2.
+    """
+
+    def __init__(self, inputs: int, channels: int, first: bool, radius: int, dilation: int, rngs: nnx.Rngs) -> None:
+        self.first, self.radius, self.dilation = first, radius, dilation
+        own = 0 if first else 1
+        self.vertical = _kernel(rngs, radius + own, 2 * radius + 1, inputs, 2 * channels)
+        self.horizontal = _kernel(rngs, 1, radius + own, inputs, 2 * channels)
+        self.link = nnx.Linear(2 * channels, 2 * channels, rngs=rngs)
+        self.out = nnx.Linear(channels, channels, rngs=rngs)
+
+    def look_up(self, v: Array, bias: Array) -> tuple[Array, Array]:
+        """The new vertical stack, and what the horizontal stack gets from it."""
+        bias_v, bias_h = jnp.split(bias, 2, axis=-1)
+        a = causal_convolution(v, self.vertical[...], (self.radius, self.radius), self.dilation) + bias_v
+        return gate(a), self.link(a) + bias_h
+
+    def look_left(self, h: Array, b: Array) -> Array:
+        """The new horizontal stack, from the convolved one and what came from above."""
+        return self.out(gate(b)) if self.first else h + self.out(gate(b))
+
+    def __call__(self, stacks: tuple[Array, ...], bias: Float[Array, "_ _ _ _"]) -> tuple[Array, ...]:
+        """Stacks (batch, h, w, channels); bias (batch or 1, h or 1, w or 1, 4 × channels) of both gates."""
+        v, from_above = self.look_up(stacks[0], bias)
+        b = causal_convolution(stacks[1], self.horizontal[...], (0, self.radius), self.dilation) + from_above
+        return v, self.look_left(stacks[1], b)
+
+
+class SingleStackPixelCNN(nnx.Module):
+    """Masked convolutions in one stack, which leave a blind spot; samples take one full pass a pixel.
+
+    Pixels are ordered row by row. All weights are shared by all places, but for one bias a place in the first layer.
+
+    Args:
+        image_shape: (h, w).
+        num_channels: features a pixel in each stack.
+        dilations: the distance between the pixels that a kernel looks at, one number for each layer after the first.
+        likelihood: of a pixel: `Bernoulli()`, `Categorical(levels)` or `LogisticMixture(levels)`.
+        num_classes: if given, every gate gets a bias for each class, and all methods need a label.
+        first_radius: the first layer's kernel reaches that many pixels far.
+    Raises: ValueError: a size or a dilation below 1.
+    Source: van den Oord et al. 2016 (arXiv:1601.06759), sec. 3.4. Taught in: 02b_pixelcnn, "The blind spot"
+    """
+
+    layer: type = MaskedLayer
+    num_stacks = 1
+
+    def __init__(
+        self, image_shape: Sequence[int], num_channels: int = 32, dilations: Sequence[int] = (1, 1, 1), *,
+        likelihood: Likelihood = BINARY, num_classes: int | None = None, first_radius: int = FIRST_RADIUS,
+        rngs: nnx.Rngs,
+    ) -> None:  # fmt: skip
+        self.image_shape, self.likelihood, self.num_classes = tuple(image_shape), likelihood, num_classes
+        for size in (*image_shape, num_channels, *dilations, first_radius, 1 if num_classes is None else num_classes):
+            require_positive(size, "a size of the network")
+        build, more = type(self).layer, [(num_channels, num_channels, False, RADIUS, d, rngs) for d in dilations]
+        self.layers = nnx.List([build(*each) for each in [(1, num_channels, True, first_radius, 1, rngs), *more]])
+        shapes = [self.image_shape] + [(1, 1)] * len(dilations)
+        self.biases = nnx.List([nnx.Param(jnp.zeros((1, *shape, 4 * num_channels))) for shape in shapes])
+        if num_classes is not None:
+            classes = [nnx.Embed(num_classes, 4 * num_channels, rngs=rngs) for _ in self.layers]
+            self.classes = nnx.List(classes)
+        self.hidden = nnx.Linear(num_channels, num_channels, rngs=rngs)
+        self.head = nnx.Linear(num_channels, likelihood.num_parameters, rngs=rngs)
+
+    def layer_biases(self, label: Array | None) -> list[Array]:
+        """The bias of each layer's gates, with that of the class."""
+        biases = [bias[...] for bias in self.biases]
+        if label is None:
+            return biases
+        return [b + c(label)[:, None, None, :] for b, c in zip(biases, self.classes, strict=True)]
+
+    def read_out(self, h: Array) -> Array:
+        """The likelihood's parameters from the last layer's features."""
+        return self.head(jax.nn.relu(self.hidden(jax.nn.relu(h))))
+
+    def parameters(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch h w p"]:
+        """The parameters of every pixel's conditional given the pixels before it; x may hold any real numbers.
+
+        Raises: ValueError: images of another size; a label that is missing, not wanted, or no class of the model.
+        """
+        require_event_shape(x, self.image_shape, type(self).__name__)
+        images = jnp.asarray(x, float)
+        batch = images.shape[:-2]
+        labels = self._labels(label, batch)
+        h = 2 * images.reshape(-1, *self.image_shape, 1) - 1  # so that 0, the padding, is neither ink nor paper
+        stacks = (h,) * self.num_stacks
+        for layer, bias in zip(self.layers, self.layer_biases(labels), strict=True):
+            stacks = layer(stacks, bias)
+        return self.read_out(stacks[-1]).reshape(*batch, *self.image_shape, -1)
+
+    def log_prob(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch"]:
+        """log p(x), or log p(x | label), in nats. Raises: ValueError: as `parameters`, and values that are no level."""
+        parameters = self.parameters(x, label)
+        return self.likelihood.log_prob(x, parameters).sum(axis=(-2, -1))
+
+    def sample(
+        self, key: Key[Array, ""], shape: tuple[int, ...] = (), label: ArrayLike | None = None, *,
+        temperature: float | int = 1.0, given: ArrayLike | None = None, known: ArrayLike | None = None,
+    ) -> Float[Array, "*shape h w"]:  # fmt: skip
+        """Draw images pixel by pixel in one compiled loop.
+
+        Args:
+            label: for a model with classes, one label or an array of `shape`.
+            temperature: every conditional is p^(1/temperature), normalized; below 1 samples are more typical.
+            given, known: an image (h, w) or (*shape, h, w), and which of its pixels (h, w) to keep; the others are
+                drawn given these. The pixels to keep must be the first, row by row.
+        Raises: ValueError: a temperature that is not positive; a wrong image, mask or label.
+        """
+        require_positive(temperature, "temperature")
+        if (given is None) != (known is None):
+            raise ValueError("given holds an image and known says which pixels to keep; give both or neither.")
+        keep = np.zeros(self.image_shape, bool) if known is None else np.asarray(known, bool)
+        if keep.shape != self.image_shape or (np.diff(keep.ravel().astype(int)) > 0).any():
+            raise ValueError(
+                f"known has shape {keep.shape} and keeps {keep.sum()} pixels; expected a mask {self.image_shape} of "
+                "the first pixels, row by row: what comes later cannot be given."
+            )
+        image = jnp.zeros(self.image_shape) if given is None else jnp.asarray(given, float)
+        require_event_shape(image, self.image_shape, type(self).__name__)
+        image = jnp.broadcast_to(image, (*shape, *self.image_shape)).reshape(-1, keep.size).T
+        request = (self._labels(label, shape), temperature, image, keep.ravel())
+        return _compiled_draw(*nnx.split(self), key, *request).reshape(*shape, *self.image_shape)
+
+    def draw(self, draw_pixel: DrawPixel, num_samples: int, label: Array | None) -> Float[Array, "n h w"]:
+        """What `sample` compiles: one full pass a pixel."""
+        (h, w), x = self.image_shape, jnp.zeros((num_samples, *self.image_shape))
+
+        def step(x: Array, t: Array) -> tuple[Array, None]:
+            parameters = self.parameters(x, label)[:, t // w, t % w]
+            return x.at[:, t // w, t % w].set(draw_pixel(parameters, t)), None
+
+        return jax.lax.scan(step, x, jnp.arange(h * w))[0]
+
+    def _labels(self, label: ArrayLike | None, batch: tuple[int, ...]) -> Array | None:
+        """One label for each image if the model was built for labels, and only then."""
+        if (label is None) != (self.num_classes is None):
+            name, wanted = type(self).__name__, "no label" if self.num_classes is None else "one"
+            raise ValueError(f"label is {label}; {name} was built with num_classes={self.num_classes}: give {wanted}.")
+        if label is None:
+            return None
+        most = (self.num_classes or 0) - 1
+        if is_concrete(label) and not ((np.asarray(label) >= 0) & (np.asarray(label) <= most)).all():
+            raise ValueError(f"label is {np.asarray(label)}; the classes are 0 to {most}.")
+        return jnp.broadcast_to(jnp.asarray(label, int), batch).reshape(-1)
+
+
+class PixelCNN(SingleStackPixelCNN):
+    """The gated PixelCNN: two stacks, no blind spot, and samples by a loop that computes only what is new.
+
+    Args: as `SingleStackPixelCNN`.
+    Source: van den Oord et al. 2016 (arXiv:1606.05328). Taught in: 02b_pixelcnn, "Two stacks"
+    """
+
+    layer, num_stacks = TwoStackLayer, 2
+
+    def draw(self, draw_pixel: DrawPixel, num_samples: int, label: Array | None) -> Float[Array, "n h w"]:
+        """The same images as one full pass a pixel would draw, from cached rows and pixels."""
+        layers, biases = list(self.layers), self.layer_biases(label)
+        return draw_with_caches(layers, biases, self.read_out, draw_pixel, num_samples, self.image_shape)
+
+
+@partial(jax.jit, static_argnums=0)
+def _compiled_draw(graphdef, state, key, label, temperature, image, keep):
+    model, n = nnx.merge(graphdef, state), image.shape[1]
+    return model.draw(pixel_drawer(model.likelihood, key, temperature, image, keep), n, label)
