@@ -154,16 +154,14 @@ class Made(BinaryAutoregressive):
         member.network.redraw(degree_key, member.ordering[...])
         return member
 
-    def plan(self) -> tuple[int, ...] | None:
-        """How many units a step computes in each layer; None (full passes) where degrees are traced."""
+    def plan(self) -> tuple[int, ...]:
+        """How many units a step computes in each layer."""
         return largest_groups([m[...] for m in self.network.degrees])
 
     def draw(
-        self, key: Key[Array, ""], num_samples: int, plan: tuple[int, ...] | None, request: Request
+        self, key: Key[Array, ""], num_samples: int, plan: tuple[int, ...], request: Request
     ) -> Float[Array, "n d"]:
         """One loop over the pixels; each hidden unit is computed when its last input has been drawn."""
-        if plan is None:
-            return super().draw(key, num_samples, plan, request)
         steps = choices(key, self.ordering[...], request)
         pick = lambda out, now: choose(out[0], now, request.temperature)  # noqa: E731
         return self.network.sample(plan, pick, steps, num_samples, request.label)

@@ -67,11 +67,9 @@ def choose(logit: Float[Array, " n"], now: Choice, temperature: Float[Array, ""]
     return jnp.where(now.known > 0, now.given, drawn)
 
 
-def largest_groups(degrees: Sequence[Any]) -> tuple[int, ...] | None:
-    """The most units of one degree in each hidden layer; None while JAX traces, when no value is there to count."""
-    if not all(is_concrete(m) for m in degrees):
-        return None
-    return tuple(int(np.bincount(np.asarray(m)).max()) for m in degrees[1:])
+def largest_groups(degrees: Sequence[Any]) -> tuple[int, ...]:
+    """The most units of one degree in each hidden layer; all units while JAX traces and has no values."""
+    return tuple(int(np.bincount(np.asarray(m)).max()) if is_concrete(m) else m.size for m in degrees[1:])
 
 
 def sample_masked_network(
