@@ -26,7 +26,8 @@ from course_lib.autoregressive.orderless import Ensemble, OrderlessNade, known_f
 __all__ = [
     "ArNet", "BinaryAutoregressive", "Darn", "Ensemble", "Fixed", "GaussianMixtureMade", "LinearAr", "Made",
     "MaskedLinear", "Nade", "OrderlessNade", "allowed_dependencies", "antithetic_bits", "ar_net_loss",
-    "chain_rule_log_prob", "description_length", "disarm_slope", "ensemble_log_prob", "enumerate_binary", "exact_conditionals",
+    "chain_rule_log_prob", "description_length", "disarm_slope", "ensemble_log_prob", "enumerate_binary",
+    "exact_conditionals",
     "is_autoregressive", "known_first", "lag_matrix", "least_squares", "levinson", "made_degrees", "made_masks",
     "masked_linear", "nade_logits", "negative_log_likelihood", "orderless_loss", "redrawn_loss",
     "sample_autocovariance", "sample_in_order", "sparsity_penalty", "symmetric_total_percentage_error", "yule_walker",
