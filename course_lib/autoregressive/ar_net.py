@@ -17,7 +17,7 @@ def sparsity_penalty(
 ) -> Float[Array, ""]:
     """R = (1/p) Σ_i [2 / (1 + exp(−c1 |θ_i|^{1/c2})) − 1]: steep at 0, nearly flat for large weights.
 
-    Numerics: |θ|^{1/c2} has slope ∞ at 0: one gradient there, and every weight is NaN. |θ| is replaced by √(θ² + s²) with s
+    Numerics: |θ|^{1/c2} has slope ∞ at 0, which one gradient step turns into NaN. |θ| is replaced by √(θ² + s²) with s
         the smoothing: the slope is 0 at 0 and bounded, and the value differs only where |θ| is of the order of s.
     Source: Triebe et al. 2019 (arXiv:1911.12436). Taught in: 02a_time_series, "AR-Net"
     """

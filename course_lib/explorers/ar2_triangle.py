@@ -9,37 +9,37 @@ from course_lib.explorers.marks import Axis, Curve, Panel, Points, Rule
 from course_lib.explorers.widget import Explorer, explore
 
 LENGTH, LAGS, FREQUENCIES, FRAME = 80, 20, 33, 12.0
-PHI_1, PHI_2 = (np.linspace(-end, end, count).round(2) for end, count in ((2.1, 85), (1.1, 45)))
+BETA_1, BETA_2 = (np.linspace(-end, end, count).round(2) for end, count in ((2.1, 85), (1.1, 45)))
 
 
-def on_plane(phi_1, phi_2):
+def on_plane(beta_1, beta_2):
     """Coefficients → the numbers of the options that stand for them."""
-    return (phi_1 - PHI_1[0]) / 0.05, (phi_2 - PHI_2[0]) / 0.05
+    return (beta_1 - BETA_1[0]) / 0.05, (beta_2 - BETA_2[0]) / 0.05
 
 
-def ar2_quantities(phi_1, phi_2, noise):
-    """Series, autocorrelation, spectral density and largest root of x_t = φ₁ x_{t−1} + φ₂ x_{t−2} + ε_t.
+def ar2_quantities(beta_1, beta_2, noise):
+    """Series, autocorrelation, spectral density and largest root of x_t = β₁ x_{t−1} + β₂ x_{t−2} + ε_t.
 
-    Outside the triangle φ₂ < 1 − |φ₁|, φ₂ > −1 nothing settles: there the stationary quantities are gaps (NaN). The
+    Outside the triangle β₂ < 1 − |β₁|, β₂ > −1 nothing settles: there the stationary quantities are gaps (NaN). The
     series starts at 0 and is cut at the frame.
     """
-    settles = (phi_2 < 1 - jnp.abs(phi_1) - 1e-4) & (phi_2 > -1 + 1e-4)
+    settles = (beta_2 < 1 - jnp.abs(beta_1) - 1e-4) & (beta_2 > -1 + 1e-4)
 
     def step(recent, kick):
-        value = jnp.clip(phi_1 * recent[0] + phi_2 * recent[1] + kick, -1e6, 1e6)
+        value = jnp.clip(beta_1 * recent[0] + beta_2 * recent[1] + kick, -1e6, 1e6)
         return (value, recent[0]), value
 
     _, series = jax.lax.scan(step, (0.0, 0.0), noise)
     _, memory = jax.lax.scan(
-        lambda r, _: ((phi_1 * r[0] + phi_2 * r[1], r[0]), r[0]), (phi_1 / (1 - phi_2), 1.0), None, length=LAGS
+        lambda r, _: ((beta_1 * r[0] + beta_2 * r[1], r[0]), r[0]), (beta_1 / (1 - beta_2), 1.0), None, length=LAGS
     )
     wave = jnp.exp(-2j * jnp.pi * jnp.linspace(0, 0.5, FREQUENCIES))
-    gain = jnp.abs(1 - phi_1 * wave - phi_2 * wave**2) ** -2.0
-    half, square = phi_1 / 2, phi_1**2 / 4 + phi_2
-    modulus = jnp.where(square < 0, jnp.sqrt(jnp.abs(phi_2)), jnp.abs(half) + jnp.sqrt(jnp.maximum(square, 0)))
-    angle = jnp.arccos(jnp.clip(half / jnp.sqrt(jnp.maximum(-phi_2, 1e-6)), -1, 1))
-    variance = (1 - phi_2) / ((1 + phi_2) * ((1 - phi_2) ** 2 - phi_1**2))
-    here = jnp.stack(on_plane(phi_1, phi_2))[None]
+    gain = jnp.abs(1 - beta_1 * wave - beta_2 * wave**2) ** -2.0
+    half, square = beta_1 / 2, beta_1**2 / 4 + beta_2
+    modulus = jnp.where(square < 0, jnp.sqrt(jnp.abs(beta_2)), jnp.abs(half) + jnp.sqrt(jnp.maximum(square, 0)))
+    angle = jnp.arccos(jnp.clip(half / jnp.sqrt(jnp.maximum(-beta_2, 1e-6)), -1, 1))
+    variance = (1 - beta_2) / ((1 + beta_2) * ((1 - beta_2) ** 2 - beta_1**2))
+    here = jnp.stack(on_plane(beta_1, beta_2))[None]
     return {
         "series": jnp.clip(series, -FRAME, FRAME),
         "memory": jnp.where(settles, jnp.append(1.0, memory), jnp.nan),
@@ -53,7 +53,7 @@ def ar2_quantities(phi_1, phi_2, noise):
 
 
 def ar2_triangle_explorer() -> Explorer:
-    """Drag (φ₁, φ₂): inside the triangle the series settles, below the parabola it swings.
+    """Drag (β₁, β₂): inside the triangle the series settles, below the parabola it swings.
 
     Taught in: 02a_time_series, "The triangle of AR(2)"
     """
@@ -61,12 +61,12 @@ def ar2_triangle_explorer() -> Explorer:
     edge, bow = np.array([[-2.0, -1.0], [0.0, 1.0], [2.0, -1.0], [-2.0, -1.0]]).T, np.linspace(-2, 2, 41)
     edge_x, edge_y = on_plane(*edge)
     bow_x, bow_y = on_plane(bow, -(bow**2) / 4)
-    names = [tuple(f"{value:.2f}".replace("-", "−") for value in grid) for grid in (PHI_1, PHI_2)]
+    names = [tuple(f"{value:.2f}".replace("-", "−") for value in grid) for grid in (BETA_1, BETA_2)]
     return explore(
-        lambda phi_1, phi_2: ar2_quantities(jnp.asarray(PHI_1)[phi_1], jnp.asarray(PHI_2)[phi_2], noise),
+        lambda beta_1, beta_2: ar2_quantities(jnp.asarray(BETA_1)[beta_1], jnp.asarray(BETA_2)[beta_2], noise),
         [  # choices, not sliders: nothing may be interpolated across the edge of the triangle
-            Choice("phi_1", names[0], 74, label="φ₁"),
-            Choice("phi_2", names[1], 6, label="φ₂"),
+            Choice("beta_1", names[0], 74, label="β₁"),
+            Choice("beta_2", names[1], 6, label="β₂"),
         ],
         [
             Panel(
@@ -77,8 +77,8 @@ def ar2_triangle_explorer() -> Explorer:
                     Points("inside", "predecessor", size=6, opacity=1.0),
                     Points("outside", "target", size=6, opacity=1.0),
                 ],
-                Axis("φ₁, −2.1 to 2.1", -1, 85, ticks=False), Axis("φ₂, −1.1 to 1.1", -1, 64, ticks=False),
-                title="drag here", aspect=1.2, drag=("phi_1", "phi_2"),
+                Axis("β₁, −2.1 to 2.1", -1, 85, ticks=False), Axis("β₂, −1.1 to 1.1", -1, 64, ticks=False),
+                title="drag here", aspect=1.2, drag=("beta_1", "beta_2"),
             ),
             Panel(
                 [Curve("time", "series", "data")],
