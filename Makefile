@@ -33,7 +33,7 @@ book: setup ## build the website into build/book/html (a folder that any server,
 serve: book ## build the website and serve it on this machine
 	$(RUN) tools.serve_book
 
-test: setup lint notebooks-check test-code test-notebooks ## everything that CI runs
+test: setup lint notebooks-check test-code test-notebooks test-book ## everything that CI runs
 
 test-code: setup ## unit tests, laws and oracles, with coverage of course_lib
 	$(RUN) pytest -n 2 --dist loadfile --ignore=tests/browser --cov --cov-report=term --cov-fail-under=95

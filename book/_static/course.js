@@ -30,7 +30,36 @@
   for (const arrow of document.querySelectorAll(".bd-sidebar-primary li > details > summary"))
     arrow.setAttribute("aria-label", "Pages of " + arrow.closest("li").querySelector("a").textContent.trim());
 
+  // A chapter has thousands of formula parts. Blocks far from the screen keep their height, and are not painted with
+  // every move of a slider. Explorers watch their own size, so they stay as they are.
+  let skipped = [];
+  function skipFarBlocks() {
+    for (const block of skipped) block.style.contentVisibility = "";
+    const blocks = ".bd-article section > :not(section, h1, h2, h3, h4, aside, span)";
+    skipped = [...document.querySelectorAll(blocks)].filter((block) => !block.querySelector('[type*="widget-view"]'));
+    for (const block of skipped) block.style.contain = "layout paint style";
+    const heights = skipped.map((block) => block.getBoundingClientRect().height);
+    skipped.forEach((block, i) => {
+      block.style.containIntrinsicBlockSize = `auto ${heights[i]}px`;
+      block.style.overflowClipMargin = "12px";
+      block.style.contentVisibility = "auto";
+    });
+  }
+  async function whenFormulasAreSet() {
+    await window.MathJax?.startup?.promise;
+    await document.fonts.ready;
+    skipFarBlocks();
+    let width = innerWidth, wait = 0;
+    window.addEventListener("resize", () => {
+      if (innerWidth === width) return;
+      width = innerWidth;
+      clearTimeout(wait);
+      wait = setTimeout(skipFarBlocks, 200);
+    });
+  }
+
   window.addEventListener("load", () => {
     if (document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')) requestAnimationFrame(() => setTimeout(showWidgets));
+    whenFormulasAreSet();
   });
 })();

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ VisitMaker = Callable[..., AbstractContextManager[Visit]]
 
 
 @contextmanager
-def chromium(more_flags: Sequence[str] = ()) -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     """A running browser. Raises: FileNotFoundError: none is installed."""
     names = ("chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
@@ -41,7 +41,7 @@ def chromium(more_flags: Sequence[str] = ()) -> Iterator[Browser]:
         path = next((p for p in found if p and Path(p).is_file()), None)
         if path is None:
             raise FileNotFoundError("no browser: install Chromium, or name one in COURSE_CHROMIUM")
-        browser = playwright.chromium.launch(executable_path=path, headless=True, args=[*FLAGS, *more_flags])
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
         yield browser
         browser.close()
 
