@@ -61,7 +61,7 @@ class LinearAr:
 
     def mean(self) -> float:
         """β⁰ / (1 − Σ β_i), where a stationary series settles."""
-        self._require_stationary("mean")
+        self._require_stationary()
         return float(self.intercept / (1 - self.coefficients.sum()))
 
     def autocovariance(self, num_lags: int) -> Float[np.ndarray, " lags"]:
@@ -69,7 +69,7 @@ class LinearAr:
 
         Taught in: 02a_time_series, "Fitting by Yule–Walker"
         """
-        self._require_stationary("autocovariance")
+        self._require_stationary()
         p = self.order
         system = np.eye(p + 1)
         for k in range(p + 1):
@@ -157,12 +157,13 @@ class LinearAr:
         gamma, place = self.autocovariance(self.order - 1), np.arange(self.order)
         return np.linalg.cholesky(gamma[np.abs(place[:, None] - place)])
 
-    def _require_stationary(self, what: str) -> None:
+    def _require_stationary(self) -> None:
         if not self.is_stationary():
             largest = np.abs(self.roots()).max()
             raise ValueError(
-                f"{what} needs a stationary process; the largest root has modulus {largest:.4g}, and all must be "
-                "below 1. Use conditional_log_prob and forecast, or difference the series (np.diff) and fit again."
+                f"This process does not settle: its largest root has modulus {largest:.4g}, and all must be below 1. "
+                "Its series have no common mean, variance or density. Use conditional_log_prob and forecast, or "
+                "difference the series (np.diff) and fit again."
             )
 
 
