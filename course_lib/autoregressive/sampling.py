@@ -38,7 +38,7 @@ def make_request(
     """
     n = int(np.prod(shape))
     if is_concrete(temperature):
-        require_positive(float(jnp.asarray(temperature)), "temperature")
+        require_positive(float(np.asarray(temperature)), "temperature")
     if (given is None) != (known is None):
         raise ValueError("given holds values and known says which of them to keep; give both or neither.")
     if given is None or known is None:
