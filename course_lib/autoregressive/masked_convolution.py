@@ -49,10 +49,18 @@ def _padding(kernel, anchor, dilation):
     return [(a * dilation, (size - 1 - a) * dilation) for size, a in sizes]
 
 
+def _pad(x, padding):
+    return jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*side, 0) for side in padding), (0, 0, 0)])
+
+
 def _convolve(x, kernel, anchor, dilation):
     padding, axes = _padding(kernel, anchor, dilation), ("NHWC", "HWIO", "NHWC")
+    # An anchor past the kernel's end crops the image. A convolution with negative padding would do so too, but on a CPU
+    # XLA (jax 0.10) then reads from outside of the array if there is one output channel.
+    cropped = _pad(x, [(min(low, 0), min(high, 0)) for low, high in padding])
+    padding = [(max(low, 0), max(high, 0)) for low, high in padding]
     return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), padding, rhs_dilation=(dilation, dilation), dimension_numbers=axes
+        cropped, kernel, (1, 1), padding, rhs_dilation=(dilation, dilation), dimension_numbers=axes
     )
 
 
@@ -70,9 +78,7 @@ def _backward(anchor, dilation, saved, dy):
     size = kernel.shape[:2]
     opposite = (size[0] - 1 - anchor[0], size[1] - 1 - anchor[1])
     dx = _convolve(dy, jnp.swapaxes(kernel[::-1, ::-1], 2, 3), opposite, dilation)
-    padded = jax.lax.pad(
-        x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*p, 0) for p in _padding(kernel, anchor, dilation)), (0, 0, 0)]
-    )
+    padded = _pad(x, _padding(kernel, anchor, dilation))
     rows, columns = ([dilation * a for a in range(n)] for n in size)
     seen = [[padded[:, i : i + h, j : j + w].reshape(-1, x.shape[-1]) for j in columns] for i in rows]
     targets = dy.reshape(-1, dy.shape[-1])

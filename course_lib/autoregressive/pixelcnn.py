@@ -28,8 +28,19 @@ def gate(a: Float[Array, "*batch double"]) -> Float[Array, "*batch channels"]:
     return jnp.tanh(content) * jax.nn.sigmoid(volume)
 
 
+def _initial(key: Key[Array, ""], shape: Sequence[int], *_: object) -> Array:
+    """Normal weights of variance 1 / fan-in. numpy draws them: no program is compiled for each shape of kernel."""
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    return jnp.asarray(rng.normal(size=shape) / np.prod(shape[:-1]) ** 0.5, jnp.float32)
+
+
 def _kernel(rngs: nnx.Rngs, *shape: int) -> nnx.Param:
-    return nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), shape))
+    return nnx.Param(_initial(rngs.params(), shape))
+
+
+def _pointwise(inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
+    """A convolution of 1 × 1 pixel."""
+    return nnx.Linear(inputs, outputs, kernel_init=_initial, rngs=rngs)
 
 
 class MaskedLayer(nnx.Module):
@@ -39,7 +50,7 @@ class MaskedLayer(nnx.Module):
         self.first, self.radius, self.dilation = first, radius, dilation
         self.kernel = _kernel(rngs, 2 * radius + 1, 2 * radius + 1, inputs, 2 * channels)
         self.mask = Fixed(jnp.asarray(convolution_mask(radius, "A" if first else "B"), float)[:, :, None, None])
-        self.out = nnx.Linear(channels, channels, rngs=rngs)
+        self.out = _pointwise(channels, channels, rngs)
 
     def __call__(self, stacks: tuple[Array, ...], bias: Float[Array, "_ _ _ _"]) -> tuple[Array, ...]:
         """Stacks and bias as in `TwoStackLayer`; here there is one stack, which takes the bias's first half."""
@@ -65,8 +76,8 @@ class TwoStackLayer(nnx.Module):
         own = 0 if first else 1
         self.vertical = _kernel(rngs, radius + own, 2 * radius + 1, inputs, 2 * channels)
         self.horizontal = _kernel(rngs, 1, radius + own, inputs, 2 * channels)
-        self.link = nnx.Linear(2 * channels, 2 * channels, rngs=rngs)
-        self.out = nnx.Linear(channels, channels, rngs=rngs)
+        self.link = _pointwise(2 * channels, 2 * channels, rngs)
+        self.out = _pointwise(channels, channels, rngs)
 
     def look_up(self, v: Array, bias: Array) -> tuple[Array, Array]:
         """The new vertical stack, and what the horizontal stack gets from it."""
@@ -117,21 +128,29 @@ class SingleStackPixelCNN(nnx.Module):
         shapes = [self.image_shape] + [(1, 1)] * len(dilations)
         self.biases = nnx.List([nnx.Param(jnp.zeros((1, *shape, 4 * num_channels))) for shape in shapes])
         if num_classes is not None:
-            classes = [nnx.Embed(num_classes, 4 * num_channels, rngs=rngs) for _ in self.layers]
-            self.classes = nnx.List(classes)
-        self.hidden = nnx.Linear(num_channels, num_channels, rngs=rngs)
-        self.head = nnx.Linear(num_channels, likelihood.num_parameters, rngs=rngs)
+            self.classes = nnx.List([nnx.Param(jnp.zeros((num_classes, 4 * num_channels))) for _ in self.layers])
+        self.hidden = _pointwise(num_channels, num_channels, rngs)
+        self.head = _pointwise(num_channels, likelihood.num_parameters, rngs)
 
     def layer_biases(self, label: Array | None) -> list[Array]:
         """The bias of each layer's gates, with that of the class."""
         biases = [bias[...] for bias in self.biases]
         if label is None:
             return biases
-        return [b + c(label)[:, None, None, :] for b, c in zip(biases, self.classes, strict=True)]
+        return [b + c[label][:, None, None, :] for b, c in zip(biases, self.classes, strict=True)]
 
     def read_out(self, h: Array) -> Array:
         """The likelihood's parameters from the last layer's features."""
         return self.head(jax.nn.relu(self.hidden(jax.nn.relu(h))))
+
+    def features(self, x: ArrayLike, label: ArrayLike | None = None) -> list[Float[Array, "n h w channels"]]:
+        """What stands at every pixel after each layer, computed from the pixels before it; n images of any values."""
+        h = 2 * jnp.asarray(x, float).reshape(-1, *self.image_shape, 1) - 1  # the padding, 0, is neither ink nor paper
+        stacks, found = (h,) * self.num_stacks, []
+        for layer, bias in zip(self.layers, self.layer_biases(self._labels(label, h.shape[:1])), strict=True):
+            stacks = layer(stacks, bias)
+            found.append(stacks[-1])
+        return found
 
     def parameters(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch h w p"]:
         """The parameters of every pixel's conditional given the pixels before it; x may hold any real numbers.
@@ -139,14 +158,10 @@ class SingleStackPixelCNN(nnx.Module):
         Raises: ValueError: images of another size; a label that is missing, not wanted, or no class of the model.
         """
         require_event_shape(x, self.image_shape, type(self).__name__)
-        images = jnp.asarray(x, float)
-        batch = images.shape[:-2]
-        labels = self._labels(label, batch)
-        h = 2 * images.reshape(-1, *self.image_shape, 1) - 1  # so that 0, the padding, is neither ink nor paper
-        stacks = (h,) * self.num_stacks
-        for layer, bias in zip(self.layers, self.layer_biases(labels), strict=True):
-            stacks = layer(stacks, bias)
-        return self.read_out(stacks[-1]).reshape(*batch, *self.image_shape, -1)
+        batch = np.shape(x)[:-2]
+        if label is not None:
+            label = jnp.broadcast_to(jnp.asarray(label), batch).reshape(-1)
+        return self.read_out(self.features(x, label)[-1]).reshape(*batch, *self.image_shape, -1)
 
     def log_prob(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch"]:
         """log p(x), or log p(x | label), in nats. Raises: ValueError: as `parameters`, and values that are no level."""
