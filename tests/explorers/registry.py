@@ -16,6 +16,7 @@ from course_lib.explorers.generation import generation_explorer
 from course_lib.explorers.latent_plane import latent_plane_explorer
 from course_lib.explorers.latent_sliders import latent_sliders_explorer
 from course_lib.explorers.masks import mask_explorer
+from course_lib.explorers.receptive_field import receptive_field_explorer
 from course_lib.explorers.reparameterization import reparameterization_explorer
 from course_lib.explorers.ring import ring_explorer
 
@@ -66,6 +67,18 @@ def _classes() -> Explorer:
     return class_sampler_explorer(weights, ink, ("four", "nine"), (28, 28))
 
 
+def _receptive_field() -> Explorer:
+    """Cones for 3 × 3 masks in one stack, rectangles for two stacks, as chapter 02b derives them; 4 depths."""
+    i, j, k, m = np.indices((13, 13, 13, 13), sparse=True)
+    up, right = i - k, m - j
+    cone, box = np.zeros((2, 4, 13, 13, 13, 13), bool)
+    for depth in range(4):
+        near = (up <= depth + 1) & (abs(right) <= depth + 1)
+        box[depth] = near & ((up > 0) | ((up == 0) & (right < 0)))
+        cone[depth] = box[depth] & (right <= up)
+    return receptive_field_explorer({"one stack": cone, "two stacks": box})
+
+
 EXPLORERS = {
     "class_sampler": _classes,
     "masks": _masks,
@@ -77,6 +90,7 @@ EXPLORERS = {
     "divergence": divergence_explorer,
     "evidence_bound": evidence_explorer,
     "ring": ring_explorer,
+    "receptive_field": _receptive_field,
     "reparameterization": reparameterization_explorer,
     "latent_sliders": _sliders,
 }
