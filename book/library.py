@@ -41,12 +41,19 @@ def docstring(app: Sphinx, what: str, name: str, obj: object, options: object, l
     lines[:] = [*text.split("\n"), "", *([f"**Taught in** {', '.join(links)}"] if links else []), ""]
 
 
+SHORT = re.compile(r"[\w.]*\b(?=Array\b)")  # jax.Array, jaxtyping.Array: Array
+NUMPY = r" \| ".join(rf"~?(?:numpy\.)?{name}" for name in ("ndarray", "bool", "number"))
+ANY_ARRAY = re.compile(rf"~?Array \| {NUMPY} \| bool \| int \| float \| complex")  # what jaxtyping.ArrayLike is
+
+
 def signature(app: Sphinx, what: str, name: str, obj: object, options: object, given: str, returns: str) -> tuple:
     """Short names of types; for a class what its constructor takes, which its metaclass hides."""
     if what == "class" and "__init__" in vars(obj):
         parameters = [*inspect.signature(obj.__init__).parameters.values()][1:]
         given = stringify_signature(inspect.Signature(parameters), unqualified_typehints=True)
-    return tuple(text and re.sub(r"[\w.]*\b(?=Array\b)", "", text).replace("'", '"') for text in (given, returns))
+    return tuple(
+        text and ANY_ARRAY.sub("ArrayLike", SHORT.sub("", text)).replace("'", '"') for text in (given, returns)
+    )
 
 
 def kind(name: str) -> str:

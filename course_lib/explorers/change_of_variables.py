@@ -68,6 +68,6 @@ def change_of_variables_explorer() -> Explorer:
         title="Bend the map: every strip keeps its area",
         description="Left: a Gaussian base density cut into strips. Middle: the map from z to x. "
         "Right: the density of x, cut at the images of the same points.",
-        readouts=("area of the strip right of z = 0, before: {area_before:.4f}", "after: {area:.4f}"),
+        readouts=("area of the strip right of z = 0, before: {area_before:.3f}", "after: {area:.3f}"),
         constants={"z": Z, "base_density": norm.pdf(Z), "base": base, "area_before": norm.cdf(0.5) - norm.cdf(0.0)},
     )  # fmt: skip

@@ -71,8 +71,8 @@ def divergence_explorer() -> Explorer:
                 Axis("z", -6, 6), nats, title="integrands",
             ),
             Panel(
-                [Bars("kl", ("KL(q‖p)", "KL(p‖q)"), ("model", "accent"))],
-                Axis("", -0.5, 1.5), Axis("nats", 0, 6), title="areas", aspect=0.9, weight=0.6,
+                [Bars("kl", ("q‖p", "p‖q"), ("model", "accent"))],
+                Axis("", -0.5, 1.5), Axis("nats", 0, 6), title="KL: areas", aspect=0.9, weight=0.6,
             ),
         ],
         title="Two directions of KL",

@@ -77,8 +77,10 @@ async function render({ model, el }) {
   root.append(make("p", { class: "ce-title", text: spec.title }), panels, readout, controls, live);
 
   const views = spec.panels.map((panel) => {
+    // Pictures stay legible when small, so that several fit beside each other on a phone; axes need room.
+    const basis = panel.marks.every((mark) => mark.kind === "image") ? 100 : Math.round(190 * panel.weight);
     const canvas = make("canvas", { role: "img" }), legend = make("div", { class: "ce-legend", "aria-hidden": "true" });
-    const box = make("div", { class: "ce-panel", style: `flex-grow:${panel.weight}; flex-basis:${Math.round(190 * panel.weight)}px; max-width:${Math.round(300 * panel.aspect)}px` }, canvas, legend);
+    const box = make("div", { class: "ce-panel", style: `flex-grow:${panel.weight}; flex-basis:${basis}px; max-width:calc(var(--ce-tallest) * ${panel.aspect})` }, canvas, legend);
     panels.append(box);
     return { panel, canvas, legend, box };
   });
