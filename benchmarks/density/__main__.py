@@ -1,0 +1,89 @@
+"""Test log-likelihood of many models on one binary data set: `python -m benchmarks.density FILE.npz`.
+
+FILE holds `train`, `valid` and `test` (0 and 1). Every choice is made on `valid`, by the same rules for every file;
+`test` is read once for each model. Models train on `train` alone. Units: nats.
+
+The minutes are shared out among the models; one that the clock cuts short is marked * and reports what it has. Two runs
+with the same seed print the same numbers for every model that is not marked, as long as the library versions agree.
+≤ marks a bound. "new rows" is the mean over the test rows that do not also occur in `train`.
+"""
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.density.classical import bernoulli, chow_liu, mixtures, parzen
+from benchmarks.density.data import load_binary
+from benchmarks.density.logistic import everything, experts, fvsbn, fvsbn_orders
+from benchmarks.density.run import HEADER, Run, dumps, line
+
+# name: (recipe, its share of the time)
+RECIPES = {
+    "bernoulli": (bernoulli, 0.5),
+    "chow-liu": (chow_liu, 1),
+    "mixture": (mixtures, 6),
+    "parzen": (parzen, 6),
+    "fvsbn": (fvsbn, 8),
+    "fvsbn-orders": (fvsbn_orders, 10),
+    "experts": (experts, 24),
+    "all": (everything, 1),
+}
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", type=Path, help="an .npz file with train, valid and test")
+    parser.add_argument("--models", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="NAME",
+                        help=f"which, of {', '.join(RECIPES)} (all of them by default)")  # fmt: skip
+    parser.add_argument("--minutes", type=float, default=15.0, help="time for everything (default: 15)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="write the JSON lines to this file too")
+    args = parser.parse_args(argv)
+    if not args.minutes > 0:
+        parser.error(f"--minutes is {args.minutes}; expected a number greater than 0.")
+    if args.file is None:
+        parser.error("name a file.")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the recipes one after the other and print the table, then the JSON lines."""
+    args = arguments(argv)
+    logging.getLogger("jax").setLevel(logging.ERROR)
+    try:
+        data = load_binary(args.file)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    end = time.monotonic() + 60 * args.minutes * 0.97
+    known = int((~data.new).sum())
+    print(f"{data.name}: {len(data.train)} + {len(data.valid)} + {len(data.test)} rows of {data.num_inputs} bits; "
+          f"{known} test rows ({known / len(data.test):.1%}) also occur in train.\n{HEADER}")  # fmt: skip
+    run, records = Run(data, args.seed, end), []
+    chosen = [name for name in RECIPES if name in args.models]
+    for i, name in enumerate(chosen):
+        if name == "all" and not run.rows:
+            continue
+        recipe, share = RECIPES[name]
+        begin, cpu = time.monotonic(), time.process_time()
+        run.deadline = begin + (end - begin) * share / sum(RECIPES[other][1] for other in chosen[i:])
+        row = recipe(run)
+        row.seconds, row.cpu_seconds = time.monotonic() - begin, time.process_time() - cpu
+        if name == "all":
+            row.seconds, row.cpu_seconds = (row.seconds + sum(r.seconds for r in run.rows),
+                                            row.cpu_seconds + sum(r.cpu_seconds for r in run.rows))  # fmt: skip
+        run.rows.append(row)
+        records.append(row.record(data, args.seed))
+        print(line(records[-1]), flush=True)
+    print("\n".join(map(dumps, records)))
+    if args.json:
+        args.json.write_text("".join(dumps(record) + "\n" for record in records))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
