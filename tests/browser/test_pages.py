@@ -82,6 +82,24 @@ def test_search_works_from_a_folder_and_finds_the_bound(site: Path, visit: Visit
         seen.assert_quiet()
 
 
+def test_far_blocks_are_skipped_and_a_link_still_lands_on_its_section(address: str, visit: VisitMaker):
+    with visit(address + chapters()[-1]) as seen:
+        settle(seen.page)
+        skipped = "() => [...document.querySelectorAll('.bd-article *')].filter((e) => e.style.contentVisibility)"
+        seen.page.wait_for_function(f"({skipped})().length > 50")
+        explorers = seen.page.locator(".course-explorer")
+        assert explorers.evaluate_all("(all) => all.every((e) => e.checkVisibility({contentVisibilityAuto: true}))")
+        assert not seen.page.evaluate(f"({skipped})().at(-1).checkVisibility({{contentVisibilityAuto: true}})")
+        link = seen.page.locator(".bd-sidebar-secondary a[href^='#']").last
+        name = link.get_attribute("href")
+        link.click()
+        seen.page.wait_for_timeout(700)  # scrolling may be smooth
+        top = seen.page.locator(f"section{name}").bounding_box()
+        assert top is not None
+        at_end = seen.page.evaluate("() => innerHeight + scrollY >= document.documentElement.scrollHeight - 2")
+        assert 0 <= top["y"] <= 200 or at_end
+
+
 def test_solutions_are_folded_and_open(address: str, visit: VisitMaker):
     with visit(address + chapters()[0]) as seen:
         solution = seen.page.locator("details", has=seen.page.locator("summary", has_text="Solution")).first
