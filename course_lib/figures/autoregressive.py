@@ -1,7 +1,7 @@
 """Pictures of chapter 2: targets in red, their predecessors in green."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise, product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from course_lib.figures.diagrams import arrow, box, brace, canvas
-from course_lib.figures.style import GREY, INK, LIGHT, PREDECESSOR, TARGET
+from course_lib.figures.style import GREY, INK, LATENT, LIGHT, PREDECESSOR, TARGET
 
 Matrix = Float[Array | np.ndarray, "_ _"]
 
@@ -80,6 +80,31 @@ def chain_rule_overview() -> Figure:
         ax.text(x, 0.3, below, ha="center", va="center", color=INK, size=11)
     arrow(ax, (2.34, 1.1), (3.66, 1.1), "chain rule")
     arrow(ax, (6.74, 1.1), (7.66, 1.1), "log")
+    return figure
+
+
+def hidden_and_visible(num_hidden: int = 3, num_visible: int = 4) -> Figure:
+    """DARN: hidden bits above visible ones, with the arrows within each layer and between the layers.
+
+    Taught in: 02_autoregressive, "DARN: bits that nobody sees"
+    """
+    width = 1.25 * max(num_hidden, num_visible)
+    figure, ax = canvas(width + 2.1, 3.5, scale=0.85)
+    layers = []
+    for y, name, colour, count, words in (
+        (2.5, "h", LATENT, num_hidden, "hidden bits, $p(h)$"),
+        (1.3, "x", TARGET, num_visible, "pixels, $p(x\\,|\\,h)$"),
+    ):
+        layers.append([(width / 2 + 1.25 * (i - (count - 1) / 2), y) for i in range(count)])
+        for i, (x, _) in enumerate(layers[-1]):
+            _dot(ax, x, y, f"${name}_{i + 1}$", colour)
+        ax.text(width + 0.1, y, words, color=colour, va="center")
+    for hidden, visible in product(*layers):
+        way = np.subtract(visible, hidden) * 0.22 / np.hypot(*np.subtract(visible, hidden))
+        arrow(ax, tuple(hidden + 1.15 * way), tuple(visible - 1.15 * way), colour=LATENT + "99")
+    for layer, bend, side in ((layers[0], -0.45, 0.2), (layers[1], 0.45, -0.2)):
+        for (before, y), (after, _) in combinations(layer, 2):
+            arrow(ax, (before + 0.08, y + side), (after - 0.08, y + side), colour=GREY, bend=bend)
     return figure
 
 

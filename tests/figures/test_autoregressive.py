@@ -4,10 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
-from matplotlib.patches import Circle
+from matplotlib.patches import Circle, FancyArrowPatch
 
 from course_lib.figures import autoregressive as figures
-from course_lib.figures.style import PREDECESSOR, TARGET
+from course_lib.figures.style import LATENT, PREDECESSOR, TARGET
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +32,13 @@ def test_the_chain_has_one_target_a_row_and_all_its_predecessors():
 def test_predecessors_and_target():
     figure = figures.predecessors_to_target(5)
     assert (circles(figure, TARGET), circles(figure, PREDECESSOR)) == (1, 4)
+
+
+def test_hidden_bits_point_to_later_ones_and_to_every_pixel():
+    figure = figures.hidden_and_visible(3, 4)
+    assert (circles(figure, LATENT), circles(figure, TARGET)) == (3, 4)
+    arrows = [p for p in figure.axes[0].patches if isinstance(p, FancyArrowPatch)]
+    assert len(arrows) == 3 * 4 + 3 * 2 / 2 + 4 * 3 / 2
 
 
 def test_overview_names_the_three_forms():
