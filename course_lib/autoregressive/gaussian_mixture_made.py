@@ -67,7 +67,7 @@ class GaussianMixtureMade(nnx.Module):
         return x.reshape(*shape, self.num_inputs)
 
 
-def pick_component(outputs: Float[Array, "3k n"], now: tuple) -> Float[Array, " n"]:
+def pick_component(outputs: Float[Array, "outputs n"], now: tuple) -> Float[Array, " n"]:
     """x = μ_k + σ_k ε, with k the component whose part of [0, 1] holds the uniform number."""
     uniform, noise = now
     scores, mean, log_sigma = jnp.split(outputs, 3)

@@ -128,8 +128,10 @@ class BinaryAutoregressive(nnx.Module):
             raise ValueError(
                 f"label has shape {labels.shape} and dtype {labels.dtype}; expected one integer, or integers {batch}."
             )
-        if is_concrete(labels) and labels.size and not (labels.min() >= 0 and labels.max() <= most):
-            raise ValueError(f"label has values from {labels.min()} to {labels.max()}; the classes are 0 to {most}.")
+        if is_concrete(labels) and labels.size:
+            low, high = np.asarray(labels).min(), np.asarray(labels).max()
+            if low < 0 or high > most:
+                raise ValueError(f"label has values from {low} to {high}; the classes are 0 to {most}.")
         return jnp.broadcast_to(labels, batch)
 
 

@@ -95,7 +95,7 @@ class OrderlessNade(BinaryAutoregressive):
         x, _ = self._in_order(order, num_samples, pick, choices(key, order, request))
         return x.T[:, jnp.argsort(order)]
 
-    def with_ordering(self, ordering: ArrayLike) -> "OrderlessNade":
+    def with_ordering(self, ordering: ArrayLike | list | tuple) -> "OrderlessNade":
         """The same parameters, read in another ordering."""
         member = nnx.clone(self)
         if is_concrete(ordering):
