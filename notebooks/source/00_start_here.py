@@ -21,6 +21,7 @@ from ipywidgets import interact
 
 from course_lib import data, doctor, notebook
 from course_lib.exercises import exercise
+from course_lib.explorers import Axis, Curve, Panel, Slider, explore
 from course_lib.figures.course_map import course_map
 from course_lib.figures.images import image_grid
 from course_lib.figures.style import BLUE, GREY, RED
@@ -352,6 +353,37 @@ def fit_by_hand(mean=8.0, sigma=2.0):
 
 
 # %% [markdown]
+# Each move of these sliders asks Python for a new picture; on a page without Python they stand still. An **explorer** asks
+# Python only once. It evaluates a pure function on a grid of slider values, with `vmap` and `jit`, and the browser draws
+# from that table.
+
+
+# %%
+def bell_curve(mean, sigma):
+    candidate = Normal(mean, jnp.log(sigma))
+    return {"density": jnp.exp(candidate.log_prob(percent)), "nats": -jnp.mean(candidate.log_prob(ink))}
+
+
+# %% [markdown]
+# What moves with the sliders comes from the function; what stays is a constant; `nats` is written below the picture.
+#
+# **Predict, then move:** leave $\mu$ at 18, where it does not belong, and look for the best $\sigma$. Is it larger or
+# smaller than the best one at $\mu=12$? Why?
+
+# %%
+middles = (edges[1:] + edges[:-1]) / 2
+seen, drawn = Curve("middles", "share", "muted", "digits", fill=True), Curve("percent", "density", label="bell curve")
+explore(
+    bell_curve,
+    [Slider("mean", 5, 20, 31, 8, label="µ [%]", step=0.5), Slider("sigma", 1, 10, 25, 2, label="σ [%]", log=True)],
+    [Panel([seen, drawn], Axis("ink [%]", 0, 35), Axis("density", 0, 0.4), aspect=2.6)],
+    title="The ink of a digit, and a bell curve",
+    description="Histogram of the ink of 4,000 digits, with its peak near 12 percent, and a bell curve set by two sliders.",
+    readouts=("negative log-likelihood: {nats:.2f} nats",),
+    constants={"percent": percent, "middles": middles, "share": heights},
+)
+
+# %% [markdown]
 # ## 0.10 Fit by gradient: one training step
 #
 # This is the heart of every chapter: a loss, its gradient with respect to the parameters, and an optimizer that moves
@@ -478,6 +510,44 @@ with exercise("0.4") as check:
     check.close("step 0.5 lands in the minimum", descend(bowl, start, 0.5), jnp.zeros(2))
     check.close("it works inside jit", jax.jit(lambda x: descend(bowl, x, 0.25))(start), 0.5 * start)
     check.close("any f: sin at 0", descend(jnp.sin, jnp.array(0.0), 1.0), -1.0)
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 0.5 — A figure of your own
+# Make an explorer of the wave $y=\sin(2\pi f t)$: one slider, named `frequency`, from 1 to 4, and one curve over the array
+# `time`. Return what `explore` returns. Then move it. Too few values in the slider's grid bend the wave: try 5.
+
+
+# %% tags=["exercise"]
+time = jnp.linspace(0, 1, 201)
+
+
+def wave_explorer():
+    ### BEGIN SOLUTION
+    return explore(
+        lambda frequency: {"wave": jnp.sin(2 * jnp.pi * frequency * time)},
+        [Slider("frequency", 1, 4, 31, 2, label="f", unit="Hz")],
+        [Panel([Curve("time", "wave")], Axis("t [s]", 0, 1), Axis("y", -1.1, 1.1), aspect=2.6)],
+        title="A wave",
+        description="A sine wave; the slider sets how many periods it has.",
+        constants={"time": time},
+    )
+    ### END SOLUTION
+
+
+wave_explorer()
+
+# %% tags=["check"]
+with exercise("0.5") as check:
+    made = wave_explorer()
+    shown = [
+        made and next((v for k, v in made.shown(frequency=f).items() if k != "time"), None) for f in (1.0, 2.25, 4.0)
+    ]
+    check.close("f = 1: one period", shown[0], jnp.sin(2 * jnp.pi * time), atol=0.01)
+    check.close("f = 4: four periods", shown[2], jnp.sin(8 * jnp.pi * time), atol=0.01)
+    check.close(
+        "between the values of the grid too", shown[1], jnp.sin(4.5 * jnp.pi * time), atol=0.02,
+        hint="Give the slider more grid values.",
+    )  # fmt: skip
 
 # %% [markdown] tags=["box"]
 # ## Sources
