@@ -18,6 +18,8 @@ from pathlib import Path
 from benchmarks.density.classical import bernoulli, chow_liu, mixtures, parzen
 from benchmarks.density.data import load_binary
 from benchmarks.density.logistic import everything, experts, fvsbn, fvsbn_orders
+from benchmarks.density.mnist import MNIST_RECIPES, load_mnist
+from benchmarks.density.networks import NETWORKS
 from benchmarks.density.run import HEADER, Run, dumps, line
 
 # name: (recipe, its share of the time)
@@ -29,6 +31,7 @@ RECIPES = {
     "fvsbn": (fvsbn, 8),
     "fvsbn-orders": (fvsbn_orders, 10),
     "experts": (experts, 24),
+    **NETWORKS,
     "all": (everything, 1),
 }
 
@@ -37,16 +40,22 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, help="an .npz file with train, valid and test")
-    parser.add_argument("--models", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="NAME",
-                        help=f"which, of {', '.join(RECIPES)} (all of them by default)")  # fmt: skip
-    parser.add_argument("--minutes", type=float, default=15.0, help="time for everything (default: 15)")
+    parser.add_argument("--mnist", type=Path, metavar="FILE", help="instead: mnist.npz, with dynamic binarization")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help=(
+        f"which, of {', '.join(RECIPES)}; with --mnist: {', '.join(MNIST_RECIPES)} (default: all)"))  # fmt: skip
+    parser.add_argument("--minutes", type=float, help="time for everything (default: 15; with --mnist: 40)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the JSON lines to this file too")
     args = parser.parse_args(argv)
+    if (args.file is None) == (args.mnist is None):
+        parser.error("name one file: FILE.npz, or --mnist mnist.npz.")
+    args.minutes = args.minutes if args.minutes is not None else (15.0 if args.mnist is None else 40.0)
+    args.recipes = RECIPES if args.mnist is None else MNIST_RECIPES
+    args.models = args.models or list(args.recipes)
     if not args.minutes > 0:
         parser.error(f"--minutes is {args.minutes}; expected a number greater than 0.")
-    if args.file is None:
-        parser.error("name a file.")
+    if unknown := [name for name in args.models if name not in args.recipes]:
+        parser.error(f"no model is called {', '.join(unknown)}; choose from {', '.join(args.recipes)}.")
     return args
 
 
@@ -55,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = arguments(argv)
     logging.getLogger("jax").setLevel(logging.ERROR)
     try:
-        data = load_binary(args.file)
+        data = load_binary(args.file) if args.mnist is None else load_mnist(args.mnist)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -64,13 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{data.name}: {len(data.train)} + {len(data.valid)} + {len(data.test)} rows of {data.num_inputs} bits; "
           f"{known} test rows ({known / len(data.test):.1%}) also occur in train.\n{HEADER}")  # fmt: skip
     run, records = Run(data, args.seed, end), []
-    chosen = [name for name in RECIPES if name in args.models]
+    chosen = [name for name in args.recipes if name in args.models]
     for i, name in enumerate(chosen):
         if name == "all" and not run.rows:
             continue
-        recipe, share = RECIPES[name]
+        recipe, share = args.recipes[name]
         begin, cpu = time.monotonic(), time.process_time()
-        run.deadline = begin + (end - begin) * share / sum(RECIPES[other][1] for other in chosen[i:])
+        run.deadline = begin + (end - begin) * share / sum(args.recipes[other][1] for other in chosen[i:])
         row = recipe(run)
         row.seconds, row.cpu_seconds = time.monotonic() - begin, time.process_time() - cpu
         if name == "all":

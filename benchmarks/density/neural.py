@@ -39,12 +39,14 @@ def dropout_loss(rate: float) -> Callable:
 def train(
     model: nnx.Module, loss: Callable, data: Any, validation: Any, *, validation_loss: Callable, key: Any,
     optimizer: optax.GradientTransformation, epochs: int, batch_size: int, patience: int, deadline: float,
-    average: float = 0.0, every: int = 1, name: str = "",
+    average: float = 0.0, every: int = 1, name: str = "", rate: Callable[[float], float] | None = None,
 ) -> Course:  # fmt: skip
     """Train `model` in place; it ends in the state (or the running average of states) that validation likes best.
 
     Args: average: weight of the past in the mean of the parameters, one entry an epoch (0: no averaging);
-        every: epochs between two looks at the validation set; deadline: of `time.monotonic`.
+        every: epochs between two looks at the validation set; deadline: of `time.monotonic`;
+        rate: the learning rate (of `optax.inject_hyperparams`) as a function of progress, from 0 to 1: the share of
+        the epochs, or of the time until the deadline, whichever is larger.
     """
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
     params, rest = jax.tree.map(jnp.copy, nnx.as_pure((params, rest)))
@@ -56,12 +58,15 @@ def train(
     )
     course, best, took = Course(), (mean, rest), 0.0
     bar = tqdm(total=epochs, leave=False, desc=name, unit="epoch")
-    waited = 0
+    waited, start = 0, time.monotonic()
     for epoch in range(1, epochs + 1):
         begin = time.monotonic()
         if begin + took > deadline:
             course.cut = True
             break
+        if rate is not None:
+            spent = (begin + took - start) / max(deadline - start, 1e-9)
+            state[2].hyperparams["learning_rate"] = jnp.float32(rate(min(1.0, max(epoch / epochs, spent))))
         batches = epoch_order(key, epoch, jax.tree.leaves(data)[0].shape[0], batch_size)
         state, losses, _, _ = program(state, data, *batches, None, None)
         weight = min(average, 1 - 1 / epoch)
@@ -89,3 +94,10 @@ def train(
 def parameters(model: nnx.Module) -> int:
     """How many numbers training may change."""
     return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+def log_prob(model: Any, x: np.ndarray, batch: int = 500) -> np.ndarray:
+    """Nats for each row, in compiled batches."""
+    graphdef, state = nnx.split(model)
+    compiled = jax.jit(lambda state, x: nnx.merge(graphdef, state).log_prob(x))
+    return np.concatenate([compiled(state, jnp.asarray(x[i : i + batch])) for i in range(0, len(x), batch)])

@@ -1,0 +1,78 @@
+"""MNIST with dynamic binarization: each grey level is the probability of a 1, drawn anew in every epoch.
+
+The last 5,000 training images are the validation set. Validation and test images are drawn once, from fixed seeds.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from flax import nnx
+
+from benchmarks.density.data import Binary, read_arrays
+from benchmarks.density.neural import log_prob, parameters, train
+from benchmarks.density.run import Row, Run
+from course_lib.autoregressive import Made, Nade, chain_rule_log_prob, negative_log_likelihood
+
+VALIDATION, BINARIZATION_SEED = 5000, 0
+
+
+def load_mnist(path: str | Path) -> Binary:
+    """Grey levels 0…1 for training, bits for validation and test, 784 numbers a row.
+
+    Raises: ValueError: no .npz file, a key is missing, images of another shape.
+    """
+    arrays = read_arrays(Path(path), ("x_train", "x_test"))
+    for name, images in arrays.items():
+        if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
+            raise ValueError(f"{path}: {name} is {images.dtype}{list(images.shape)}; expected uint8 (n, 28, 28).")
+    if len(arrays["x_train"]) <= VALIDATION:
+        raise ValueError(f"{path}: x_train has {len(arrays['x_train'])} images; more than {VALIDATION} are needed.")
+    grey = {name: images.reshape(-1, 784).astype(np.float32) / 255 for name, images in arrays.items()}
+    rng = np.random.default_rng(BINARIZATION_SEED)
+    test, valid = (
+        (rng.random(x.shape, np.float32) < x).astype(np.float32)
+        for x in (grey["x_test"], grey["x_train"][-VALIDATION:])
+    )
+    return Binary("mnist", grey["x_train"][:-VALIDATION], valid, test)
+
+
+def dynamic_loss(model: Any, grey: jax.Array, key: jax.Array) -> jax.Array:
+    """−log p of a fresh binarization, in nats, averaged over the batch."""
+    x = jax.random.bernoulli(key, grey).astype(float)
+    return -chain_rule_log_prob(x, model.conditional_logits(x)).mean()
+
+
+def trained(
+    run: Run, name: str, model: nnx.Module, settings: dict[str, Any], *, epochs: int, rate: float, batch_size: int
+) -> Row:
+    """Adam whose rate falls to 0 along half a cosine, over `epochs` or over the time there is, whichever ends first."""
+    optimizer = optax.inject_hyperparams(optax.adam)(learning_rate=rate)
+    course = train(
+        model, dynamic_loss, run.data.train, run.data.valid, validation_loss=negative_log_likelihood,
+        key=run.key(name), optimizer=optimizer, epochs=epochs, batch_size=batch_size, patience=epochs,
+        deadline=run.deadline, average=0.5, name=name,
+        rate=lambda progress: rate * (1 + np.cos(np.pi * progress)) / 2,
+    )  # fmt: skip
+    valid, test = (log_prob(model, x) for x in (run.data.valid, run.data.test))
+    settings |= {"rate": rate, "batch_size": batch_size, "binarization_seed": BINARIZATION_SEED}
+    return Row(name, valid, test, parameters(model), course.epochs, settings, course.epochs < epochs)
+
+
+def made(run: Run) -> Row:
+    """Two hidden layers of 1,000 and direct connections, pixels row by row."""
+    sizes = (1000, 1000)
+    model = Made(run.data.num_inputs, sizes, direct=True, rngs=nnx.Rngs(run.seed))
+    return trained(run, "made", model, {"hidden": sizes}, epochs=200, rate=1e-3, batch_size=200)
+
+
+def nade(run: Run) -> Row:
+    """500 hidden units, pixels row by row."""
+    model = Nade(run.data.num_inputs, 500, rngs=nnx.Rngs(run.seed))
+    return trained(run, "nade", model, {"hidden": 500}, epochs=100, rate=1e-3, batch_size=100)
+
+
+MNIST_RECIPES: dict[str, tuple[Callable[[Run], Row], float]] = {"made": (made, 1), "nade": (nade, 1)}

@@ -1,0 +1,151 @@
+"""NADE, MADE and DARN on a binary data set: a few settings each, the best on validation is reported."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import optax
+from flax import nnx
+from tqdm.auto import tqdm
+
+from benchmarks.density.logistic import choose_penalty
+from benchmarks.density.neural import dropout_loss, log_prob, parameters, train
+from benchmarks.density.run import Row, Run
+from course_lib.autoregressive import (
+    Darn,
+    Ensemble,
+    Made,
+    Nade,
+    OrderlessNade,
+    description_length,
+    negative_log_likelihood,
+    orderless_loss,
+    redrawn_loss,
+)
+
+BATCH, PATIENCE, MEMBERS = 100, 25, 16
+
+
+def search(
+    run: Run, name: str, candidates: Sequence[dict[str, Any]], build: Callable, loss: Callable, *,
+    validation_loss: Callable = negative_log_likelihood, every: int = 1, reading: Callable | None = None,
+) -> Row:  # fmt: skip
+    """Train one model for each candidate, in equal shares of the time left; report the best on validation.
+
+    Args: build: settings -> model; loss: settings -> loss; reading: model -> what is scored (the model itself if None).
+    """
+    data, best, cut = run.data, None, False
+    finished, epochs, tried = [], 0, 0
+    for i, settings in enumerate(tqdm(candidates, desc=name, leave=False)):
+        if best is not None and run.left < 1:
+            cut = True
+            break
+        model = build(settings)
+        decay = optax.adamw(settings.get("rate", 1e-3), weight_decay=settings.get("decay", 0.0), mask=_matrices)
+        course = train(
+            model, loss(settings), data.train, data.valid, validation_loss=validation_loss, key=run.key(name),
+            optimizer=decay, epochs=settings.get("epochs", 300), batch_size=min(BATCH, len(data.train)),
+            patience=PATIENCE, deadline=run.deadline - run.left * (1 - 1 / (len(candidates) - i)), average=0.8,
+            every=every, name=f"{name} {i + 1}/{len(candidates)}",
+        )  # fmt: skip
+        cut, epochs, tried = cut or course.cut, epochs + course.epochs, tried + 1
+        scored = reading(model) if reading else model
+        valid = log_prob(scored, data.valid)
+        finished.append((valid, log_prob(scored, data.test)))
+        if best is None or valid.mean() > best[1][0].mean():
+            best = settings, finished[-1], course.epochs, parameters(model)
+    settings, (valid, test), best_epochs, size = best
+    shown = settings | {"settings_tried": tried, "epochs_of_all": epochs}
+    return Row(name, valid, test, size, best_epochs, shown, cut, finished)
+
+
+def _matrices(params: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
+
+def nade(run: Run) -> Row:
+    """NADE, natural ordering."""
+    candidates = [{"hidden": h, "rate": rate, "dropout": p} for h, rate, p in [
+        (50, 1e-3, 0.0), (100, 2e-3, 0.0), (50, 1e-3, 0.1), (200, 1e-3, 0.0)]]  # fmt: skip
+    return search(
+        run, "nade", candidates,
+        lambda s: Nade(run.data.num_inputs, s["hidden"], rngs=nnx.Rngs(run.seed)), lambda s: dropout_loss(s["dropout"]),
+    )  # fmt: skip
+
+
+def made(run: Run) -> Row:
+    """MADE, natural ordering, one hidden layer; with direct connections it starts as the FVSBN chosen on validation."""
+    candidates = [
+        {"hidden": 200, "start": "fvsbn", "rate": 5e-4, "dropout": 0.0, "decay": 0.0},
+        {"hidden": 200, "start": "fvsbn", "rate": 5e-4, "dropout": 0.2, "decay": 0.3},
+        {"hidden": 200, "start": "fvsbn", "rate": 5e-4, "dropout": 0.05, "decay": 0.0},
+        {"hidden": 500, "start": "random", "rate": 1e-3, "dropout": 0.0, "decay": 0.0},
+        {"hidden": 500, "start": "random", "rate": 2e-3, "dropout": 0.4, "decay": 0.1, "epochs": 600},
+    ]
+
+    def build(settings: dict[str, Any]) -> Made:
+        linear = settings["start"] == "fvsbn"
+        hidden = settings["hidden"]
+        model = Made(run.data.num_inputs, (hidden,), direct=linear, rngs=nnx.Rngs(run.seed))
+        if linear:
+            start, last = choose_penalty(run)[1], model.layers[-1]
+            last.kernel[...] = last.kernel[...].at[:hidden].set(0).at[hidden:].set(start.kernel[...])
+            last.bias[...] = start.bias[...]
+        return model
+
+    return search(run, "made", candidates, build, lambda s: dropout_loss(s["dropout"]))
+
+
+def made_orders(run: Run) -> Row:
+    """MADE whose masks (connectivity and ordering) are drawn anew for each batch; an ensemble of 16 draws is scored."""
+    d, keys = run.data.num_inputs, jax.random.split(run.key("made masks"), MEMBERS)
+    candidates = [{"hidden": 500, "rate": 1e-3, "decay": 0.0}, {"hidden": 500, "rate": 1e-3, "decay": 0.1}]
+    return search(
+        run, f"made, {MEMBERS} masks", [s | {"epochs": 1000} for s in candidates],
+        lambda s: Made(d, (s["hidden"],), direct=True, see_mask=True, rngs=nnx.Rngs(run.seed)),
+        lambda s: partial(redrawn_loss, keys=jax.random.clone(keys)), every=5,
+        validation_loss=lambda model, x, key: -Ensemble(model, jax.random.clone(keys[:4])).log_prob(x).mean(),
+        reading=lambda model: Ensemble(model, jax.random.clone(keys)),
+    )  # fmt: skip
+
+
+def eonade(run: Run) -> Row:
+    """Orderless NADE; an ensemble of 16 orderings is scored."""
+    d, keys = run.data.num_inputs, jax.random.split(run.key("eonade orders"), MEMBERS)
+    candidates = [{"hidden": (300,), "rate": 1e-3, "decay": 0.1}, {"hidden": (300, 300), "rate": 1e-3, "decay": 0.1}]
+    return search(
+        run, f"eonade, {MEMBERS} orders", [s | {"epochs": 1000} for s in candidates],
+        lambda s: OrderlessNade(d, s["hidden"], rngs=nnx.Rngs(run.seed)), lambda s: orderless_loss, every=10,
+        validation_loss=lambda model, x, key: -Ensemble(model, jax.random.clone(keys[:1])).log_prob(x).mean(),
+        reading=lambda model: Ensemble(model, jax.random.clone(keys)),
+    )  # fmt: skip
+
+
+def darn(run: Run) -> Row:
+    """DARN with 20 hidden bits: the importance-weighted bound of 100 draws is scored, so it joins no mixture."""
+    candidates = [{"latents": 20, "rate": 1e-3, "decay": decay} for decay in (0.1, 1.0)]
+    row = search(
+        run, "darn", candidates, lambda s: Darn(run.data.num_inputs, s["latents"], rngs=nnx.Rngs(run.seed)),
+        lambda s: description_length,
+        validation_loss=lambda model, x, key: -model.iwae(key, x, 10).mean(),
+        reading=lambda model: Bound(model, run.key("darn bound")),
+    )  # fmt: skip
+    row.bound, row.members = True, None
+    return row
+
+
+class Bound(nnx.Module):
+    """Calls a bound `log_prob`, for the benchmark alone; its row is marked ≤."""
+
+    def __init__(self, model: Darn, key: jax.Array) -> None:
+        self.model, self.key = model, nnx.Variable(key)
+
+    def log_prob(self, x: jax.Array) -> jax.Array:
+        """The importance-weighted bound of 100 draws."""
+        return self.model.iwae(jax.random.clone(self.key[...]), x, 100)
+
+
+NETWORKS = {
+    "nade": (nade, 10), "made": (made, 10), "made-orders": (made_orders, 10), "eonade": (eonade, 10), "darn": (darn, 8),
+}  # fmt: skip
