@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from course_lib.validation import require_positive
-
 
 def convolution_mask(radius: int, kind: Literal["A", "B"]) -> Float[np.ndarray, "size size"]:
     """1 where a kernel of side 2·radius + 1 may look: the rows above, and the row of the pixel left of it.
@@ -17,15 +15,12 @@ def convolution_mask(radius: int, kind: Literal["A", "B"]) -> Float[np.ndarray, 
     Type A leaves the pixel itself out (first layer: it is what must be predicted), type B lets it in (later layers:
     there it stands for a feature that has not seen the pixel).
 
-    Raises: ValueError: a radius below 1, a kind other than A and B.
+    Raises: KeyError: a kind other than A and B.
     Source: van den Oord et al. 2016 (arXiv:1601.06759), sec. 3.4. Taught in: 02b_pixelcnn, "Two masks"
     """
-    require_positive(radius, "radius")
-    if kind not in ("A", "B"):
-        raise ValueError(f"kind is {kind!r}; a mask is of type 'A' (first layer) or 'B' (later layers).")
     size = 2 * radius + 1
-    mask = (np.arange(size * size) < size * size // 2 + (kind == "B")).astype(float)
-    return mask.reshape(size, size)
+    mask = np.arange(size * size) < size * size // 2 + {"A": 0, "B": 1}[kind]
+    return mask.astype(float).reshape(size, size)
 
 
 def causal_convolution(
