@@ -14,6 +14,7 @@ from course_lib.autoregressive.discretized import (
     LogisticMixture,
     discretized_logistic_mixture_log_prob,
 )
+from course_lib.autoregressive.fvsbn import Fvsbn, fvsbn_path, soft_threshold
 from course_lib.autoregressive.gaussian_mixture_made import GaussianMixtureMade
 from course_lib.autoregressive.linear_ar import (
     LinearAr,
@@ -32,12 +33,13 @@ from course_lib.autoregressive.orderless import Ensemble, OrderlessNade, known_f
 from course_lib.autoregressive.pixelcnn import PixelCNN, SingleStackPixelCNN, gate
 
 __all__ = [
-    "ArNet", "Bernoulli", "BinaryAutoregressive", "Categorical", "Darn", "Ensemble", "Fixed", "GaussianMixtureMade",
-    "LinearAr", "LogisticMixture", "Made", "MaskedLinear", "Nade", "OrderlessNade", "PixelCNN", "SingleStackPixelCNN",
-    "allowed_dependencies", "antithetic_bits", "ar_net_loss", "causal_convolution", "chain_rule_log_prob",
-    "convolution_mask", "description_length", "disarm_slope", "discretized_logistic_mixture_log_prob",
-    "ensemble_log_prob", "enumerate_binary", "exact_conditionals", "gate", "is_autoregressive", "known_first",
-    "lag_matrix", "least_squares", "levinson", "made_degrees", "made_masks", "masked_linear", "nade_logits",
-    "negative_log_likelihood", "orderless_loss", "redrawn_loss", "sample_autocovariance", "sample_in_order",
-    "sparsity_penalty", "symmetric_total_percentage_error", "yule_walker",
+    "ArNet", "Bernoulli", "BinaryAutoregressive", "Categorical", "Darn", "Ensemble", "Fixed", "Fvsbn",
+    "GaussianMixtureMade", "LinearAr", "LogisticMixture", "Made", "MaskedLinear", "Nade", "OrderlessNade",
+    "PixelCNN", "SingleStackPixelCNN", "allowed_dependencies", "antithetic_bits", "ar_net_loss",
+    "causal_convolution", "chain_rule_log_prob", "convolution_mask", "description_length", "disarm_slope",
+    "discretized_logistic_mixture_log_prob", "ensemble_log_prob", "enumerate_binary", "exact_conditionals",
+    "fvsbn_path", "gate", "is_autoregressive", "known_first", "lag_matrix", "least_squares", "levinson",
+    "made_degrees", "made_masks", "masked_linear", "nade_logits", "negative_log_likelihood", "orderless_loss",
+    "redrawn_loss", "sample_autocovariance", "sample_in_order", "soft_threshold", "sparsity_penalty",
+    "symmetric_total_percentage_error", "yule_walker",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from course_lib.validation import require_binary, require_event_shape, require_p
 def soft_threshold(x: Float[Array, "*shape"], penalty: ArrayLike) -> Float[Array, "*shape"]:
     """argmin_z ½ (z − x)² + λ |z| = sign(x) max(|x| − λ, 0), for each entry.
 
-    Source: Beck & Teboulle 2009 (doi:10.1137/080716542), eq. 1.5. Taught in: 02_autoregressive, "Further models"
+    Source: Beck & Teboulle 2009 (doi:10.1137/080716542), eq. 1.5. Taught in: 02_autoregressive, "One table"
     """
     return jnp.sign(x) * jnp.maximum(jnp.abs(x) - jnp.broadcast_to(jnp.asarray(penalty), x.shape), 0)
 
@@ -28,7 +28,7 @@ class Fvsbn(BinaryAutoregressive):
     Built with W = 0 and b = 0; `fvsbn_path` fits it.
 
     Args: as `BinaryAutoregressive`.
-    Source: Frey 1998; Uria et al. 2016 (arXiv:1605.02226), sec. 2. Taught in: 02_autoregressive, "Further models"
+    Source: Frey 1998; Uria et al. 2016 (arXiv:1605.02226), sec. 2. Taught in: 02_autoregressive, "One table"
     """
 
     def __init__(self, num_inputs: int, *, ordering: ArrayLike | list | tuple | None = None) -> None:
@@ -93,7 +93,7 @@ def fvsbn_path(
     Args: x: (n, d), 0 or 1; penalties: λ > 0 in nats; 30 values from the smallest that leaves W = 0, each 1.4 times
         smaller than the last, if None.
     Raises: ValueError: x is not a matrix of 0 and 1; a penalty that is not positive; no permutation.
-    Source: Friedman et al. 2010 (doi:10.18637/jss.v033.i01) for paths. Taught in: 02_autoregressive, "Further models"
+    Source: Friedman et al. 2010 (doi:10.18637/jss.v033.i01) for paths. Taught in: 02_autoregressive, "One table"
     """
     if np.ndim(x) != 2 or not np.size(x):
         raise ValueError(f"x has shape {np.shape(x)}; expected (n, d), one row an example, at least one of each.")
