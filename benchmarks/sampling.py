@@ -114,15 +114,14 @@ def measure(row: Row, turns: int, seconds: float) -> dict[str, Any]:
         return jax.lax.scan(body, jnp.zeros(row.shape), jnp.arange(steps))[0]
 
     scan = jax.jit(scan, static_argnums=2)
-    key = jax.random.key(0)
-    noise, total = row.noise(key), len(row.ordering)
-    timed(row.sample, key), timed(loop, noise, 1)
+    noise, total = row.noise(jax.random.key(0)), len(row.ordering)
+    timed(row.sample, jax.random.key(0)), timed(loop, noise, 1)
     steps = int(np.clip(seconds / (timed(loop, noise, 3)[0] / 3), 5, total))
     timed(scan, row.parameters, noise, steps)
     taken: dict[str, list[float]] = {"sample": [], "loop": [], "scan": []}
     differ = 0
     for _ in range(turns):
-        fast, images = timed(row.sample, key)
+        fast, images = timed(row.sample, jax.random.key(0))
         slow, looped = timed(loop, noise, steps)
         compiled, scanned = timed(scan, row.parameters, noise, steps)
         for name, value in zip(taken, (fast, slow * total / steps, compiled * total / steps), strict=True):

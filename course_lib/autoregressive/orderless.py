@@ -98,9 +98,9 @@ class OrderlessNade(BinaryAutoregressive):
     def with_ordering(self, ordering: ArrayLike | list | tuple) -> "OrderlessNade":
         """The same parameters, read in another ordering."""
         member = nnx.clone(self)
-        if is_concrete(ordering):
-            ordering = require_permutation(np.asarray(ordering), self.num_inputs)
-        member.ordering[...] = jnp.asarray(ordering)
+        traced = isinstance(ordering, Array) and not is_concrete(ordering)
+        order = ordering if traced else require_permutation(np.asarray(ordering), self.num_inputs)
+        member.ordering[...] = jnp.asarray(order)
         return member
 
     def redrawn(self, key: Key[Array, ""]) -> "OrderlessNade":

@@ -46,12 +46,12 @@ def make_request(
     if np.shape(known) != (num_inputs,):
         raise ValueError(f"known has shape {np.shape(known)}; expected ({num_inputs},), one entry for each pixel.")
     known, given = jnp.asarray(known, bool), jnp.asarray(given, float)
-    if given.ndim > len(shape) + 1 or given.shape[-1:] != (num_inputs,):
+    if given.shape not in ((num_inputs,), (*shape, num_inputs)):
         raise ValueError(f"given has shape {given.shape}; expected ({num_inputs},) or {(*shape, num_inputs)}.")
     given = jnp.where(jnp.broadcast_to(known, given.shape), given, 0.0)
     require_binary(given, "given")
-    given = jnp.broadcast_to(given.reshape((1,) * (len(shape) + 1 - given.ndim) + given.shape), (*shape, num_inputs))
-    return Request(jnp.asarray(temperature, float), given.reshape(n, num_inputs), jnp.asarray(known, float))
+    given = jnp.broadcast_to(given, (*shape, num_inputs)).reshape(n, num_inputs)
+    return Request(jnp.asarray(temperature, float), given, jnp.asarray(known, float))
 
 
 def choices(key: Key[Array, ""], ordering: Int[Array, " d"], request: Request) -> Choice:
