@@ -1,4 +1,4 @@
-"""NADE, MADE and DARN on a binary data set: a few settings each, the best on validation is reported."""
+"""NADE and MADE on a binary data set: a few settings each, the best on validation is reported."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,16 +9,15 @@ import optax
 from flax import nnx
 from tqdm.auto import tqdm
 
+from benchmarks.density.latent import darn
 from benchmarks.density.logistic import choose_penalty
 from benchmarks.density.neural import dropout_loss, log_prob, parameters, train
 from benchmarks.density.run import Row, Run
 from course_lib.autoregressive import (
-    Darn,
     Ensemble,
     Made,
     Nade,
     OrderlessNade,
-    description_length,
     negative_log_likelihood,
     orderless_loss,
     redrawn_loss,
@@ -31,7 +30,7 @@ def search(
     run: Run, name: str, candidates: Sequence[dict[str, Any]], build: Callable, loss: Callable, *,
     validation_loss: Callable = negative_log_likelihood, every: int = 1, reading: Callable | None = None,
 ) -> Row:  # fmt: skip
-    """Train one model for each candidate, in equal shares of the time left; report the best on validation.
+    """Train one model for each candidate, each in at most half of the time left; report the best on validation.
 
     Args: build: settings -> model; loss: settings -> loss; reading: model -> what is scored (the model itself if None).
     """
@@ -46,7 +45,7 @@ def search(
         course = train(
             model, loss(settings), data.train, data.valid, validation_loss=validation_loss, key=run.key(name),
             optimizer=decay, epochs=settings.get("epochs", 300), batch_size=min(BATCH, len(data.train)),
-            patience=PATIENCE, deadline=run.deadline - run.left * (1 - 1 / (len(candidates) - i)), average=0.8,
+            patience=PATIENCE, deadline=run.deadline - (run.left / 2 if i + 1 < len(candidates) else 0), average=0.8,
             every=every, name=f"{name} {i + 1}/{len(candidates)}",
         )  # fmt: skip
         cut, epochs, tried = cut or course.cut, epochs + course.epochs, tried + 1
@@ -75,22 +74,22 @@ def nade(run: Run) -> Row:
 
 
 def made(run: Run) -> Row:
-    """MADE, natural ordering, one hidden layer; with direct connections it starts as the FVSBN chosen on validation."""
+    """MADE, natural ordering; with direct connections it starts as the FVSBN chosen on validation."""
     candidates = [
-        {"hidden": 200, "start": "fvsbn", "rate": 5e-4, "dropout": 0.0, "decay": 0.0},
-        {"hidden": 200, "start": "fvsbn", "rate": 5e-4, "dropout": 0.2, "decay": 0.3},
-        {"hidden": 200, "start": "fvsbn", "rate": 5e-4, "dropout": 0.05, "decay": 0.0},
-        {"hidden": 500, "start": "random", "rate": 1e-3, "dropout": 0.0, "decay": 0.0},
-        {"hidden": 500, "start": "random", "rate": 2e-3, "dropout": 0.4, "decay": 0.1, "epochs": 600},
+        {"hidden": (500,), "start": "fvsbn", "rate": 5e-4, "dropout": 0.0, "decay": 0.2},
+        {"hidden": (200,), "start": "fvsbn", "rate": 5e-4, "dropout": 0.2, "decay": 0.3},
+        {"hidden": (1000,), "start": "fvsbn", "rate": 5e-4, "dropout": 0.0, "decay": 0.1},
+        {"hidden": (500,), "start": "random", "rate": 1e-3, "dropout": 0.0, "decay": 0.0},
+        {"hidden": (500,), "start": "random", "rate": 2e-3, "dropout": 0.4, "decay": 0.1, "epochs": 600},
     ]
 
     def build(settings: dict[str, Any]) -> Made:
         linear = settings["start"] == "fvsbn"
-        hidden = settings["hidden"]
-        model = Made(run.data.num_inputs, (hidden,), direct=linear, rngs=nnx.Rngs(run.seed))
+        sizes = settings["hidden"]
+        model = Made(run.data.num_inputs, sizes, direct=linear, rngs=nnx.Rngs(run.seed))
         if linear:
             start, last = choose_penalty(run)[1], model.layers[-1]
-            last.kernel[...] = last.kernel[...].at[:hidden].set(0).at[hidden:].set(start.kernel[...])
+            last.kernel[...] = last.kernel[...].at[: sizes[-1]].set(0).at[sizes[-1] :].set(start.kernel[...])
             last.bias[...] = start.bias[...]
         return model
 
@@ -120,30 +119,6 @@ def eonade(run: Run) -> Row:
         validation_loss=lambda model, x, key: -Ensemble(model, jax.random.clone(keys[:1])).log_prob(x).mean(),
         reading=lambda model: Ensemble(model, jax.random.clone(keys)),
     )  # fmt: skip
-
-
-def darn(run: Run) -> Row:
-    """DARN with 20 hidden bits: the importance-weighted bound of 100 draws is scored, so it joins no mixture."""
-    candidates = [{"latents": 20, "rate": 1e-3, "decay": decay} for decay in (0.1, 1.0)]
-    row = search(
-        run, "darn", candidates, lambda s: Darn(run.data.num_inputs, s["latents"], rngs=nnx.Rngs(run.seed)),
-        lambda s: description_length,
-        validation_loss=lambda model, x, key: -model.iwae(key, x, 10).mean(),
-        reading=lambda model: Bound(model, run.key("darn bound")),
-    )  # fmt: skip
-    row.bound, row.members = True, None
-    return row
-
-
-class Bound(nnx.Module):
-    """Calls a bound `log_prob`, for the benchmark alone; its row is marked ≤."""
-
-    def __init__(self, model: Darn, key: jax.Array) -> None:
-        self.model, self.key = model, nnx.Variable(key)
-
-    def log_prob(self, x: jax.Array) -> jax.Array:
-        """The importance-weighted bound of 100 draws."""
-        return self.model.iwae(jax.random.clone(self.key[...]), x, 100)
 
 
 NETWORKS = {

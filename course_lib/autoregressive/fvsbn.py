@@ -107,7 +107,7 @@ def fvsbn_path(
     mask = Fvsbn(d, ordering=ordering).mask[...]
     if penalties is None:
         largest = jnp.abs(z.T @ (x - mean[None, :]) / n * mask).max()
-        penalties = float(jnp.maximum(largest, 1e-3)) / 1.4 ** np.arange(30)
+        penalties = 1.01 * float(jnp.maximum(largest, 1e-3)) / 1.4 ** np.arange(30)
     odds = (x.sum(axis=0) + 0.5) / (n - x.sum(axis=0) + 0.5)
     fitted = (jnp.zeros((d, d)), jnp.log(odds))
     for penalty in map(float, penalties):
