@@ -144,7 +144,7 @@ NOISES = (0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25, 0.4, 0.6, 0.8)
 
 def parzen(run: Run) -> Row:
     """The mixture of `memory` at ten noise levels, weights by EM on validation."""
-    data, rows = run.data, run.data.train[: kernel_rows(run, len(NOISES))]
+    data, rows = run.data, run.data.train[: kernel_rows(run, len(NOISES), 1e12)]
     scores = [
         tuple(np.asarray(in_batches(memory(rows, noise), x)) for x in (data.valid, data.test))
         for noise in tqdm(NOISES, desc="parzen", leave=False)
@@ -163,7 +163,7 @@ def in_batches(model: tuple[np.ndarray, np.ndarray], x: np.ndarray) -> np.ndarra
     return np.concatenate([bernoulli_mixture_log_prob(*model, x[i : i + 1024]) for i in range(0, len(x), 1024)])
 
 
-def kernel_rows(run: Run, times: int, most: float = 2e10) -> int:
+def kernel_rows(run: Run, times: int, most: float = 6e10) -> int:
     """How many training rows a memory may hold so that `times` passes over valid and test stay affordable."""
     data = run.data
     entries = (len(data.valid) + len(data.test)) * data.num_inputs

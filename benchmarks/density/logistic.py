@@ -24,7 +24,7 @@ from benchmarks.density.combine import (
 from benchmarks.density.run import Row, Run
 from course_lib.autoregressive.fvsbn import Fvsbn, fvsbn_path
 
-WORSE_BEFORE_STOP = 2
+WORSE_BEFORE_STOP, MOST_STEPS = 2, 300
 NOISES = (0.03, 0.1, 0.25, 0.6)
 
 
@@ -36,7 +36,7 @@ def choose_penalty(run: Run) -> tuple[list[float], Fvsbn, bool]:
     if "path" in run.shared:
         return run.shared["path"]
     seen, best, best_value, worse = [], None, -np.inf, 0
-    for penalty, model in tqdm(fvsbn_path(run.data.train), desc="fvsbn", leave=False, total=30):
+    for penalty, model in tqdm(fvsbn_path(run.data.train, max_steps=MOST_STEPS), desc="fvsbn", leave=False, total=30):
         seen.append(penalty)
         value = float(np.mean(model.log_prob(run.data.valid)))
         if value > best_value:
@@ -73,7 +73,7 @@ def members(run: Run, most: int) -> Iterator[tuple[np.ndarray, Fvsbn]]:
         if begin + longest > run.deadline:
             return
         ordering = next(orderings)
-        *_, (_, model) = fvsbn_path(run.data.train, penalties[-4::2], ordering=ordering)
+        *_, (_, model) = fvsbn_path(run.data.train, penalties[::-2][2::-1], ordering=ordering, max_steps=MOST_STEPS)
         yield ordering, model
         longest = max(longest, time.monotonic() - begin)
 
