@@ -4,17 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from course_lib.explorers.controls import Choice
+from course_lib.explorers.controls import Slider
 from course_lib.explorers.marks import Axis, Curve, Panel, Points, Rule
 from course_lib.explorers.widget import Explorer, explore
 
 LENGTH, LAGS, FREQUENCIES, FRAME = 80, 20, 33, 12.0
-BETA_1, BETA_2 = (np.linspace(-end, end, count).round(2) for end, count in ((2.1, 85), (1.1, 45)))
-
-
-def on_plane(beta_1, beta_2):
-    """Coefficients → the numbers of the options that stand for them."""
-    return (beta_1 - BETA_1[0]) / 0.05, (beta_2 - BETA_2[0]) / 0.05
 
 
 def ar2_quantities(beta_1, beta_2, noise):
@@ -39,7 +33,7 @@ def ar2_quantities(beta_1, beta_2, noise):
     modulus = jnp.where(square < 0, jnp.sqrt(jnp.abs(beta_2)), jnp.abs(half) + jnp.sqrt(jnp.maximum(square, 0)))
     angle = jnp.arccos(jnp.clip(half / jnp.sqrt(jnp.maximum(-beta_2, 1e-6)), -1, 1))
     variance = (1 - beta_2) / ((1 + beta_2) * ((1 - beta_2) ** 2 - beta_1**2))
-    here = jnp.stack(on_plane(beta_1, beta_2))[None]
+    here = jnp.stack([beta_1, beta_2])[None]
     return {
         "series": jnp.clip(series, -FRAME, FRAME),
         "memory": jnp.where(settles, jnp.append(1.0, memory), jnp.nan),
@@ -58,15 +52,12 @@ def ar2_triangle_explorer() -> Explorer:
     Taught in: 02a_time_series, "The triangle of AR(2)"
     """
     noise = jax.random.normal(jax.random.key(8), (LENGTH,))
-    edge, bow = np.array([[-2.0, -1.0], [0.0, 1.0], [2.0, -1.0], [-2.0, -1.0]]).T, np.linspace(-2, 2, 41)
-    edge_x, edge_y = on_plane(*edge)
-    bow_x, bow_y = on_plane(bow, -(bow**2) / 4)
-    names = [tuple(f"{value:.2f}".replace("-", "−") for value in grid) for grid in (BETA_1, BETA_2)]
+    edge, bow = np.array([[-2.0, -1.0], [0.0, 1.0], [2.0, -1.0], [-2.0, -1.0]]), np.linspace(-2, 2, 41)
     return explore(
-        lambda beta_1, beta_2: ar2_quantities(jnp.asarray(BETA_1)[beta_1], jnp.asarray(BETA_2)[beta_2], noise),
-        [  # choices, not sliders: nothing may be interpolated across the edge of the triangle
-            Choice("beta_1", names[0], 74, label="β₁"),
-            Choice("beta_2", names[1], 6, label="β₂"),
+        lambda beta_1, beta_2: ar2_quantities(beta_1, beta_2, noise),
+        [  # their steps are the grid: nothing may be interpolated across the edge of the triangle
+            Slider("beta_1", -2.1, 2.1, 85, 1.6, label="β₁", step=0.05),
+            Slider("beta_2", -1.1, 1.1, 45, -0.8, label="β₂", step=0.05),
         ],
         [
             Panel(
@@ -77,7 +68,7 @@ def ar2_triangle_explorer() -> Explorer:
                     Points("inside", "predecessor", size=6, opacity=1.0),
                     Points("outside", "target", size=6, opacity=1.0),
                 ],
-                Axis("β₁, −2.1 to 2.1", -1, 85, ticks=False), Axis("β₂, −1.1 to 1.1", -1, 64, ticks=False),
+                Axis("β₁", -2.15, 2.15), Axis("β₂", -1.15, 2.0),
                 title="drag here", aspect=1.2, drag=("beta_1", "beta_2"),
             ),
             Panel(
@@ -104,8 +95,8 @@ def ar2_triangle_explorer() -> Explorer:
             "period {period:.1f} steps",
         ),
         constants={
-            "edge_x": edge_x, "edge_y": edge_y, "bow_x": bow_x, "bow_y": bow_y, "middle_x": 42, "middle_y": 22,
-            "time": np.arange(1, LENGTH + 1),
+            "edge_x": edge[:, 0], "edge_y": edge[:, 1], "bow_x": bow, "bow_y": -(bow**2) / 4, "middle_x": 0,
+            "middle_y": 0, "time": np.arange(1, LENGTH + 1),
             "lag": np.arange(LAGS + 1), "zero": np.zeros(LAGS + 1), "frequency": np.linspace(0, 0.5, FREQUENCIES),
         },
     )  # fmt: skip

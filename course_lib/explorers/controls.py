@@ -14,7 +14,8 @@ class Slider:
         name: the argument of the explored function.
         label: shown beside the slider, with its unit; the name if empty.
         step: what one press of an arrow key adds; a hundredth of the range if not given.
-            With `count` equal to the number of steps plus one there is nothing to interpolate.
+            With `count` equal to the number of steps plus one the slider stops on the grid alone (`stepped`), and
+            nothing is interpolated: for quantities that jump.
         smooth: whether the quantities change smoothly with it; False interpolates with straight lines.
         log: grid and slider run evenly in log(value), for widths and other positive scales.
     """
@@ -45,6 +46,11 @@ class Slider:
         spaced = np.geomspace if self.log else np.linspace
         return spaced(self.low, self.high, self.count).astype(np.float32)
 
+    @property
+    def stepped(self) -> bool:
+        """Whether its steps are the values of its grid."""
+        return bool(self.step) and not self.log and abs((self.high - self.low) / (self.count - 1) - self.step) < 1e-9
+
     def position(self, value: float) -> float:
         """Where `value` lies on the grid, as a fractional index."""
         slack = 1e-6 * (self.high - self.low)  # a value that came through float32 may lie a hair outside
@@ -55,7 +61,8 @@ class Slider:
 
     def to_json(self) -> dict[str, Any]:
         step = self.step if self.step is not None else (self.high - self.low) / 100
-        return {"kind": "slider", **asdict(self), "step": step, "label": self.label or self.name}
+        more = {"step": step, "stepped": self.stepped, "label": self.label or self.name}
+        return {"kind": "slider", **asdict(self), **more}
 
 
 @dataclass(frozen=True)

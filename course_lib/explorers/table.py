@@ -109,7 +109,7 @@ def pack(levels: np.ndarray) -> bytes:
 def weights(position: float, count: int, smooth: bool) -> dict[int, float]:
     """Grid index → weight at a fractional `position`: Lagrange's polynomial through 4 nodes, or a line through 2."""
     size = min(4 if smooth else 2, count)
-    if abs(position - round(position)) < 1e-9:
+    if abs(position - round(position)) < 1e-6:
         return {round(position): 1.0}
     first = min(max(int(position) - (size - 1) // 2, 0), count - size)
     nodes = range(first, first + size)

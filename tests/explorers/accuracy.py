@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_lib.explorers import Choice, Explorer, Slider
+from course_lib.explorers import Choice, Explorer
 
 
 def random_values(explorer: Explorer, rng: np.random.Generator) -> dict[str, float]:
@@ -13,7 +13,7 @@ def random_values(explorer: Explorer, rng: np.random.Generator) -> dict[str, flo
             values[c.name] = int(rng.integers(len(c.options)))
         else:
             values[c.name] = c.low + rng.uniform() * (c.high - c.low)
-            if isinstance(c, Slider) and c.step and abs((c.high - c.low) / (c.count - 1) - c.step) < 1e-9:
+            if c.stepped and c.step:
                 values[c.name] = c.low + c.step * round((values[c.name] - c.low) / c.step)
     return values
 

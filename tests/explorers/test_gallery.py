@@ -109,10 +109,10 @@ def test_both_gradient_estimators_have_the_exact_mean():
 
 def test_the_ar2_triangle_shows_the_process_of_its_coefficients():
     explorer = BUILT.setdefault("ar2_triangle", EXPLORERS["ar2_triangle"]())
-    options = {c.name: [float(o.replace("−", "-")) for o in c.options] for c in explorer.controls}
-    for i, j in itertools.product(range(0, 85, 7), range(0, 45, 4)):
-        process = LinearAr(np.array([options["beta_1"][i], options["beta_2"][j]]))
-        shown = explorer.shown(beta_1=i, beta_2=j)
+    grids = {c.name: c.grid.round(2) for c in explorer.controls}
+    for beta_1, beta_2 in itertools.product(grids["beta_1"][::7], grids["beta_2"][::4]):
+        process = LinearAr(np.array([beta_1, beta_2], float))
+        shown = explorer.shown(beta_1=float(beta_1), beta_2=float(beta_2))
         modulus = np.abs(process.roots()).max()
         assert shown["modulus"] == pytest.approx(modulus, abs=1e-3)
         assert np.isfinite(shown["inside"]).all() == np.isfinite(shown["memory"]).all() == (modulus < 1 - 1e-3)

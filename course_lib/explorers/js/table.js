@@ -47,7 +47,7 @@ export function positions(controls, values) {
 // [grid index, weight] pairs at a fractional position: Lagrange's polynomial through 4 nodes, or a line through 2.
 export function weights(position, count, smooth) {
   const near = Math.round(position), size = Math.min(smooth ? 4 : 2, count);
-  if (Math.abs(position - near) < 1e-9) return [[near, 1]];
+  if (Math.abs(position - near) < 1e-6) return [[near, 1]];
   const first = Math.min(Math.max(Math.floor(position) - ((size - 1) >> 1), 0), count - size);
   return Array.from({ length: size }, (_, a) => {
     let w = 1;

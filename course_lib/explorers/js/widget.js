@@ -128,10 +128,13 @@ async function render({ model, el }) {
   }
   const schedule = () => { pending ||= requestAnimationFrame(paint); };
 
+  // Where the steps are the grid, a hand on a panel too stops at the steps alone.
+  const snapped = (c, v) => (c.stepped ? Number((c.low + Math.round((v - c.low) / c.step) * c.step).toPrecision(12)) : v);
+
   function setValues(changes, { save = true } = {}) {
     for (const c of spec.controls) if (c.name in changes) {
       const v = Number(changes[c.name]);
-      if (Number.isFinite(v)) values[c.name] = c.kind === "choice" ? Math.round(Math.max(0, Math.min(c.count - 1, v))) : Math.max(c.low, Math.min(c.high, v));
+      if (Number.isFinite(v)) values[c.name] = c.kind === "choice" ? Math.round(Math.max(0, Math.min(c.count - 1, v))) : Math.max(c.low, Math.min(c.high, snapped(c, v)));
     }
     if (save) { model.set("values", { ...values }); model.save_changes(); }
     schedule();
