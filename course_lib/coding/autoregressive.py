@@ -1,0 +1,89 @@
+"""Range coding with an autoregressive model: each pixel costs −log₂ of its conditional probability."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from course_lib.autoregressive import BinaryAutoregressive, SingleStackPixelCNN
+from course_lib.autoregressive.discretized import Bernoulli
+from course_lib.coding.entropy_coder import stream
+from course_lib.validation import require_finite, require_positive
+
+
+@partial(jax.jit, static_argnums=0)
+def _conditionals(graphdef: Any, state: Any, x: jax.Array) -> jax.Array:
+    """Parameters (n, d, p) of every pixel's conditional."""
+    model = nnx.merge(graphdef, state)
+    if isinstance(model, BinaryAutoregressive):
+        return model.conditional_logits(x)[..., None]
+    return model.parameters(x.reshape(-1, *model.image_shape)).reshape(*x.shape, -1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _probabilities(likelihood: Any, parameters: jax.Array) -> jax.Array:
+    """Probability (n, levels) of every value of one pixel."""
+    return jnp.exp(likelihood.level_log_probs(parameters))
+
+
+class AutoregressiveCode:
+    """Code length −Σ_t log₂ p(x_{o_t} | x_{o_{<t}}) = −log₂ p(x), with any `BinaryAutoregressive` or PixelCNN.
+
+    The encoder has the whole image: one pass gives all conditionals. The decoder has only the pixels that it decoded,
+    zeros elsewhere, and makes one pass a pixel. Range coding fails if a single probability differs in its last bit, so
+    both run the same compiled program on arrays of the same shape; what differs is the pixels to come. The masks
+    multiply these by exactly 0, and x + 0 is x to the last bit: that is why it works. A model that leaks the future,
+    however little, cannot be decoded. The last batch is filled up with zeros.
+
+    Args: model: without classes; batch_size: images in one pass, written to the file.
+    Raises: ValueError: from the methods: probabilities that are not finite.
+    Numerics: bit for bit on the machine that wrote the file; another processor or another version of JAX may round
+        otherwise, which the checksum of the pixels reveals.
+    Taught in: 05a_the_bits_are_real.
+    """
+
+    kind = 0
+
+    def __init__(self, model: BinaryAutoregressive | SingleStackPixelCNN, batch_size: int = 128) -> None:
+        require_positive(batch_size, "batch_size")
+        binary = isinstance(model, BinaryAutoregressive)
+        self.graphdef, self.state = nnx.split(model)
+        self.likelihood = Bernoulli() if binary else model.likelihood
+        self.event_shape = (model.num_inputs,) if binary else model.image_shape
+        self.ordering = np.asarray(model.ordering[...]) if binary else np.arange(int(np.prod(model.image_shape)))
+        self.levels, self.batch_size = self.likelihood.levels, batch_size
+
+    def conditionals(self, symbols: np.ndarray) -> np.ndarray:
+        """Parameters (batch, d, p) from symbols (batch, d)."""
+        x = jnp.asarray(symbols / (self.levels - 1), jnp.float32)
+        return np.asarray(_conditionals(self.graphdef, self.state, x))
+
+    def probabilities(self, parameters: np.ndarray, count: int) -> np.ndarray:
+        """Probabilities (count, levels) of one pixel, for the images that are there."""
+        p = np.asarray(_probabilities(self.likelihood, parameters))[:count]
+        require_finite(p, "the model's probabilities")
+        return p
+
+    def encode(self, symbols: np.ndarray) -> np.ndarray:
+        """Words of 32 bits from symbols (n, d): batch by batch, pixel by pixel, image by image."""
+        coder, family = stream().queue.RangeEncoder(), stream().model.Categorical(perfect=False)
+        for batch in np.split(symbols, range(self.batch_size, len(symbols), self.batch_size)):
+            known = np.zeros((self.batch_size, batch.shape[1]), np.int32)
+            known[: len(batch)] = batch
+            parameters = self.conditionals(known)
+            for t in self.ordering:
+                coder.encode(batch[:, t].copy(), family, self.probabilities(parameters[:, t], len(batch)))
+        return coder.get_compressed()
+
+    def decode(self, words: np.ndarray, count: int) -> np.ndarray:
+        """The symbols (n, d) again."""
+        coder, family, found = stream().queue.RangeDecoder(words), stream().model.Categorical(perfect=False), []
+        for start in range(0, count, self.batch_size):
+            known, n = np.zeros((self.batch_size, self.ordering.size), np.int32), min(self.batch_size, count - start)
+            for t in self.ordering:
+                known[:n, t] = coder.decode(family, self.probabilities(self.conditionals(known)[:, t], n))
+            found.append(known[:n])
+        return np.concatenate(found)

@@ -1,0 +1,83 @@
+"""Any model is a compressor: images to a file and back, without a loss."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import ArrayLike
+
+from course_lib.autoregressive import BinaryAutoregressive, SingleStackPixelCNN
+from course_lib.autoregressive.discretized import level_of
+from course_lib.coding.autoregressive import AutoregressiveCode
+from course_lib.coding.bits_back import BitsBackCode
+from course_lib.coding.container import KINDS, CodingError, Header, checksum, fingerprint, pack, unpack
+from course_lib.coding.flow import FlowCode
+from course_lib.coding.vae import VaeCode
+from course_lib.flows import Flow
+from course_lib.vae import Vae
+from course_lib.validation import require_binary, require_event_shape
+
+
+def code_of(model: Any, levels: int | None = None, batch_size: int = 128) -> AutoregressiveCode | BitsBackCode:
+    """The code that a model defines. Args: as `compress`. Raises: ValueError, TypeError: as `compress`."""
+    if isinstance(model, BinaryAutoregressive | SingleStackPixelCNN):
+        return AutoregressiveCode(model, batch_size)
+    if isinstance(model, Vae):
+        return VaeCode(model)
+    if not isinstance(model, Flow):
+        raise TypeError(f"{type(model).__name__} is no code; give a Nade, Made, PixelCNN, Vae or Flow.")
+    if levels is None:
+        raise ValueError("a flow has a density, not probabilities: say with levels= how many grey levels there are.")
+    return FlowCode(model, levels)
+
+
+def symbols_of(code: Any, images: ArrayLike) -> np.ndarray:
+    """Integers (n, d) from values level / (levels − 1). Raises: ValueError: as `compress`."""
+    require_event_shape(images, code.event_shape, type(code).__name__)
+    if np.ndim(images) != len(code.event_shape) + 1 or not len(np.asarray(images)):
+        raise ValueError(f"images have shape {np.shape(images)}; expected (n, …) with n ≥ 1 and one batch axis.")
+    if code.levels == 2:
+        require_binary(images, "images")
+    return np.asarray(level_of(images, code.levels), np.int32).reshape(len(np.asarray(images)), -1)
+
+
+def compress(model: Any, images: ArrayLike, *, levels: int | None = None, batch_size: int = 128) -> bytes:
+    """A file from which the same model gets the same images back. Its length in bits is about −log₂ p(images).
+
+    Args:
+        model: an autoregressive model (range coding), a `Vae` with Bernoulli pixels (bits back: −ELBO / log 2), or a
+            `Flow` of dequantized images (local bits back).
+        images: (n, *event), values level / (levels − 1): 0 and 1, or grey levels.
+        levels: for a flow, how many grey levels there are; other models know.
+        batch_size: autoregressive models evaluate so many images at a time.
+    Raises: ValueError: values outside of the alphabet, a wrong shape, no image; TypeError: a model that is no code.
+    Taught in: 05a_the_bits_are_real.
+    """
+    code = code_of(model, levels, batch_size)
+    symbols = symbols_of(code, images)
+    shape = (len(symbols), *code.event_shape)
+    header = Header(code.kind, code.levels, shape, code.batch_size, fingerprint(model), checksum(symbols))
+    return pack(header, code.encode(symbols))
+
+
+def decompress(model: Any, file: bytes) -> np.ndarray:
+    """The images of `compress`, float32 of the same shape.
+
+    Raises: CodingError: a file that is foreign, truncated or damaged, that another model wrote, or whose pixels do not
+        come out as they went in.
+    """
+    header, words = unpack(file)
+    if header.model != fingerprint(model):
+        raise CodingError(
+            f"the file was written with model {header.model.hex()} ({KINDS[header.kind]}); this {type(model).__name__} "
+            f"is {fingerprint(model).hex()}. Decode with the very parameters that encoded."
+        )
+    try:
+        symbols = code_of(model, header.levels, header.batch_size).decode(words, header.shape[0])
+    except AssertionError:  # the range decoder met bits that no symbol has
+        symbols = np.empty(0)
+    if checksum(symbols) != header.pixels:
+        raise CodingError(
+            "the pixels that came out are not those that went in (checksum). Either the model's conditionals look at "
+            "pixels to come, or this machine or version of JAX rounds otherwise than the one that wrote the file."
+        )
+    return (symbols / (header.levels - 1)).astype(np.float32).reshape(header.shape)
