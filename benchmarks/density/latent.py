@@ -48,7 +48,7 @@ def fit_darn(
             model, penalized(weight, strength, jnp.maximum(x.std(axis=0), 1e-3)), x, jnp.asarray(run.data.valid, float),
             validation_loss=lambda m, y, k: -m.elbo(k, y, 8).mean(), key=jax.random.fold_in(key, stage),
             optimizer=optax.inject_hyperparams(optax.adam)(learning_rate=RATE), epochs=epochs[stage],
-            batch_size=min(BATCH, len(x)), patience=40 if stage else 10**6, every=4 if stage else epochs[0],
+            batch_size=min(BATCH, len(x)), patience=40 if stage else 10**6, every=4 if stage else 1,
             deadline=deadline if stage else begin + 0.4 * (deadline - begin), name=f"darn {hidden}", rate=rate,
         )  # fmt: skip
         done, cut = done + course.epochs, course.cut

@@ -915,9 +915,9 @@ from course_lib.autoregressive import OrderlessNade, orderless_loss
 
 orderless = OrderlessNade(64, (256, 256), rngs=nnx.Rngs(0))
 orderless.layers[-1].bias[...] = baseline_logits
-slower = optax.cosine_decay_schedule(2e-3, 150 * 20)  # 150 epochs of 20 steps, ever smaller ones
+slower = optax.cosine_decay_schedule(2e-3, 100 * 20)  # 100 epochs of 20 steps, ever smaller ones
 longer = settings | {"patience": None}  # the loss depends on random subsets, so its curve is rough
-history = fit(orderless, orderless_loss, x_train, epochs=150, optimizer=optax.adam(slower), **longer)
+history = fit(orderless, orderless_loss, x_train, epochs=100, optimizer=optax.adam(slower), **longer)
 print(history)
 
 # %% [markdown]
@@ -990,8 +990,7 @@ from course_lib.autoregressive import Darn, description_length
 tiny = Darn(6, 3, rngs=nnx.Rngs(0))
 tiny_table = tiny.log_joint_table(enumerate_binary(6))  # log p(h, x): a row for each x, a column for each h
 print("table:", tiny_table.shape, f" sum over h and x: {jnp.exp(tiny_table).sum():.4f}")
-tiny_p = jnp.exp(tiny.exact_log_prob(enumerate_binary(6)))
-print("p(x) is the sum over h:", bool(jnp.allclose(jnp.exp(tiny_table).sum(axis=1), tiny_p, atol=1e-6)))
+print("sums over h alone, p(x), for four x:", np.round(jnp.exp(tiny_table).sum(axis=1)[:4], 4))
 
 # %% [markdown] tags=["derivation"]
 # **A gradient through bits.** The encoder's logits $a_j$ decide how often $h_j=1$. For any $f$, the mean
@@ -1046,7 +1045,7 @@ def new_darn():
 
 silent = new_darn()
 decay = optax.adamw(5e-3, weight_decay=0.1)  # Adam that also shrinks the weights a little: the model is large
-history = fit(silent, description_length, x_train, epochs=80, optimizer=decay, **settings)
+history = fit(silent, description_length, x_train, epochs=50, optimizer=decay, **settings)
 print(history)
 
 # %% [markdown]
@@ -1110,7 +1109,7 @@ _ = plt.gca().set(xlabel="$-\\log p(x)$ by enumeration [nats]", ylabel="$L(x)+\\
 # It is still a bound on average, and a tighter one the larger $k$ is.
 
 # %%
-for k in (1, 5, 50):
+for k in (5, 50):
     print(f"k = {k:>2}: {-darn.iwae(jax.random.key(7), x_test, k).mean():.2f} nats, exact {exact.mean():.2f}")
 
 # %% [markdown]
@@ -1119,22 +1118,21 @@ for k in (1, 5, 50):
 
 # %% alt="Six rows of eight images. Within a row all share the same hidden bits, and they are alike: the same digit or the same slant and place of the strokes. From row to row they differ."
 first_bits = jnp.arange(72) < 8
-families = []
-for i in range(6):
-    h = darn.joint.sample(jax.random.key(40 + i))
-    families.append(darn.joint.sample(jax.random.key(50 + i), (8,), given=h, known=first_bits)[:, 8:])
-fig = image_grid(jnp.concatenate(families).reshape(-1, 8, 8), columns=8, title="each row: one h, eight draws of x")
+six = jnp.repeat(darn.joint.sample(jax.random.key(40), (6,)), 8, axis=0)  # each of six samples eight times
+families = darn.joint.sample(jax.random.key(50), (48,), given=six, known=first_bits)[:, 8:]
+fig = image_grid(families.reshape(-1, 8, 8), columns=8, title="each row: one h, eight draws of x")
 
 # %% [markdown]
 # ## 2.12 One table
 #
-# One more rival, as simple as can be: a **mixture** of $K$ lists of independent pixels,
-# $p(x)=\sum_k\pi_k\prod_dp_k(x_d)$. It is fitted by EM (chapter 5): share out each digit among the parts, then count
-# the ink of each part anew.
+# ### Further models
+#
+# Two more rivals. A **mixture** of $K$ lists of independent pixels, $p(x)=\sum_k\pi_k\prod_dp_k(x_d)$, is fitted by EM
+# (chapter 5): share out each digit among the parts, then count the ink of each part anew.
 
 
 # %%
-def mixture_of_bernoullis(parts, steps=100):
+def mixture_of_bernoullis(parts, steps=30):
     x, typical = np.asarray(x_train), np.asarray(ink)
     share = np.random.default_rng(0).dirichlet(np.full(parts, 0.1), len(x))
     for _ in range(steps):
@@ -1144,9 +1142,21 @@ def mixture_of_bernoullis(parts, steps=100):
     return lambda x: jax.nn.logsumexp(x @ jnp.log(ink_of).T + (1 - x) @ jnp.log1p(-ink_of).T + jnp.log(weight), axis=1)
 
 
-mixtures = {parts: mixture_of_bernoullis(parts) for parts in (20, 40, 80, 160, 320)}
+mixtures = {parts: mixture_of_bernoullis(parts) for parts in (20, 60, 180)}
 parts = max(mixtures, key=lambda k: float(mixtures[k](x_valid).mean()))
 report(f"mixture of {parts}", mixtures[parts](x_test))
+
+# %% [markdown]
+# And the FVSBN of section 2.5, with a penalty: minimize $-\log p(x)+\lambda\sum|W_{jd}|$. Of many weights nothing is left
+# but 0. **Predict:** how does it compare with the FVSBN without penalty?
+
+# %%
+from course_lib.autoregressive.fvsbn import fvsbn_path
+
+path = [model for _, model in fvsbn_path(x_train, 0.01 / 1.6 ** np.arange(7))]  # penalties from large to small
+sparse = max(path, key=lambda model: float(model.log_prob(x_valid).mean()))
+report("FVSBN + penalty", sparse.log_prob(x_test))
+print("weights kept:", int((sparse.kernel[...] != 0).sum()), "of", int(sparse.mask[...].sum()))
 
 # %% [markdown]
 # Now all models that saw the same digits and no label. A weight behind a closed mask is not counted as a parameter.
@@ -1163,6 +1173,7 @@ def free_parameters(*models):
 
 size = {
     "independent pixels": 64, f"mixture of {parts}": 65 * parts - 1, "FVSBN": 64 * 63 // 2 + 64,
+    "FVSBN + penalty": 64 + int((sparse.kernel[...] != 0).sum()),
     "NADE": free_parameters(nade), "MADE": free_parameters(made), "4 orderings": free_parameters(*members.values()),
     "orderless, 32": free_parameters(orderless), "DARN, bound": free_parameters(darn.joint, darn.encoder),
     "DARN, exact": free_parameters(darn.joint),
