@@ -13,7 +13,7 @@ ALLOWED = {
     "training": set(),
     "exercises": set(),
     "autoregressive": {"probability"},
-    "flows": {"probability"},
+    "flows": {"probability", "autoregressive"},
     "autoencoders": {"probability"},
     "vae": {"probability"},
 }

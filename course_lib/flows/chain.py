@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from flax import nnx
 
-from course_lib.flows.bijection import Bijection, MappedPoints, Points
+from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
 
 
 class Chain(Bijection):
@@ -28,16 +28,16 @@ class Chain(Bijection):
             raise ValueError(f"the bijections have num_dims {dims}; expected at least one bijection, all of one size.")
         self.num_dims, self.bijections = dims[0], nnx.List(bijections)
 
-    def forward(self, z: Points) -> MappedPoints:
-        x, total = z, jnp.zeros(z.shape[:-1])
+    def forward(self, z: Points, context: Context = None) -> MappedPoints:
+        x, total, given = z, jnp.zeros(z.shape[:-1]), () if context is None else (context,)
         for bijection in self.bijections:
-            x, log_det = bijection.forward(x)
+            x, log_det = bijection.forward(x, *given)
             total = total + log_det
         return x, total
 
-    def inverse(self, x: Points) -> MappedPoints:
-        z, total = x, jnp.zeros(x.shape[:-1])
+    def inverse(self, x: Points, context: Context = None) -> MappedPoints:
+        z, total, given = x, jnp.zeros(x.shape[:-1]), () if context is None else (context,)
         for bijection in reversed(self.bijections):
-            z, log_det = bijection.inverse(z)
+            z, log_det = bijection.inverse(z, *given)
             total = total + log_det
         return z, total

@@ -8,7 +8,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Shaped
 
-from course_lib.flows.bijection import Bijection, MappedPoints, Points
+from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
+from course_lib.flows.conditioner import with_context
 from course_lib.validation import require_event_shape, require_positive
 
 Mask = Shaped[Array | np.ndarray, " d"]
@@ -52,6 +53,7 @@ class AffineCoupling(Bijection):
         mask: m, 0 or 1 for each coordinate (1 = kept), at least one of each.
         hidden_sizes: widths of the hidden layers; none makes the conditioner linear.
         max_log_scale: c > 0; a layer stretches by a factor between exp(−c) and exp(c).
+        num_context: length of the context that the perceptron also reads; 0: none.
     Raises: ValueError: a mask that is not 0/1, keeps all or keeps nothing; c not positive.
     Numerics: b is bounded with a hidden layer, s always; log-density and gradient stay finite for |x| up to 1e4.
     Source: Dinh et al., arXiv:1605.08803, §3.
@@ -65,6 +67,7 @@ class AffineCoupling(Bijection):
         *,
         rngs: nnx.Rngs,
         max_log_scale: float | int = 2.0,
+        num_context: int = 0,
     ):
         given = np.asarray(mask)
         if given.ndim != 1 or set(given.tolist()) != {0, 1}:
@@ -74,22 +77,22 @@ class AffineCoupling(Bijection):
             )
         require_positive(max_log_scale, "max_log_scale")
         self.num_dims, self.mask, self.max_log_scale = len(given), tuple(map(int, given)), float(max_log_scale)
-        sizes = [self.num_dims, *hidden_sizes]
+        self.num_context, sizes = num_context, [self.num_dims + num_context, *hidden_sizes]
         self.hidden = nnx.List([nnx.Linear(i, o, rngs=rngs) for i, o in pairwise(sizes)])
         self.last = nnx.Linear(sizes[-1], 2 * self.num_dims, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
 
-    def shift_and_log_scale(self, x: Points) -> tuple[Points, Points]:
+    def shift_and_log_scale(self, x: Points, context: Context = None) -> tuple[Points, Points]:
         """The conditioner: b and s from the kept coordinates of `x` (z will do: there they are equal)."""
-        h = x * jnp.broadcast_to(jnp.asarray(self.mask), x.shape)
+        h = with_context(x * jnp.broadcast_to(jnp.asarray(self.mask), x.shape), context, self.num_context)
         for layer in self.hidden:
             h = jnp.tanh(layer(h))
         shift, raw = jnp.split(self.last(h), 2, axis=-1)
         return shift, self.max_log_scale * jnp.tanh(raw / self.max_log_scale)
 
-    def forward(self, z: Points) -> MappedPoints:
+    def forward(self, z: Points, context: Context = None) -> MappedPoints:
         require_event_shape(z, (self.num_dims,), "AffineCoupling")
-        return coupling_forward(z, *self.shift_and_log_scale(z), jnp.asarray(self.mask))
+        return coupling_forward(z, *self.shift_and_log_scale(z, context), jnp.asarray(self.mask))
 
-    def inverse(self, x: Points) -> MappedPoints:
+    def inverse(self, x: Points, context: Context = None) -> MappedPoints:
         require_event_shape(x, (self.num_dims,), "AffineCoupling")
-        return coupling_inverse(x, *self.shift_and_log_scale(x), jnp.asarray(self.mask))
+        return coupling_inverse(x, *self.shift_and_log_scale(x, context), jnp.asarray(self.mask))

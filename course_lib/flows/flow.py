@@ -6,7 +6,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key, Scalar
 
-from course_lib.flows.bijection import Bijection, Points
+from course_lib.flows.bijection import Bijection, Context, Points
 from course_lib.probability import standard_normal_log_prob
 from course_lib.validation import require_event_shape, require_finite
 
@@ -29,19 +29,30 @@ class Flow(nnx.Module):
             )
         self.num_dims, self.bijection = num_dims, bijection
 
-    def log_prob(self, x: Points | Float[np.ndarray, "*batch d"]) -> Float[Array, "*batch"]:
-        """log p(x) in nats, one for each point. Raises ValueError for a wrong d and for NaN or infinity."""
+    def log_prob(self, x: Points | Float[np.ndarray, "*batch d"], context: Context = None) -> Float[Array, "*batch"]:
+        """log p(x), or log p(x | context), in nats. Raises ValueError for a wrong d and for NaN or infinity."""
         require_event_shape(x, (self.num_dims,), type(self).__name__)
         require_finite(x)
-        z, log_det = self.bijection.inverse(jnp.asarray(x))
+        given = () if context is None else (context,)
+        z, log_det = self.bijection.inverse(jnp.asarray(x), *given)
         return standard_normal_log_prob(z) + log_det
 
-    def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:
+    def sample(
+        self, key: Key[Array, ""], shape: tuple[int, ...] = (), context: Context = None
+    ) -> Float[Array, "*shape d"]:
         """Sample z, apply g: points of shape (*shape, d)."""
-        x, _ = self.bijection.forward(jax.random.normal(key, (*shape, self.num_dims)))
+        given = () if context is None else (context,)
+        x, _ = self.bijection.forward(jax.random.normal(key, (*shape, self.num_dims)), *given)
         return x
 
 
 def negative_log_likelihood(model: Flow, batch: Points, key: Key[Array, ""] | None = None) -> Scalar:
     """−(1/n) Σ log p(x) in nats: the loss for `course_lib.training.fit`. No randomness in it: `key` is unused."""
     return -jnp.mean(model.log_prob(batch))
+
+
+def conditional_negative_log_likelihood(
+    model: Flow, batch: tuple[Points, Array], key: Key[Array, ""] | None = None
+) -> Scalar:
+    """−(1/n) Σ log p(x | context) in nats for a batch (x, context): the loss of a conditional flow."""
+    return -jnp.mean(model.log_prob(*batch))

@@ -8,6 +8,7 @@ from flax import nnx
 from course_lib.flows.chain import Chain
 from course_lib.flows.coupling import AffineCoupling
 from course_lib.flows.flow import Flow
+from course_lib.flows.stack import alternating_layers
 
 
 class RealNVP(Flow):
@@ -18,7 +19,8 @@ class RealNVP(Flow):
     Args:
         num_dims: d ≥ 2, since a coupling needs something to keep and something to move.
         num_layers: N ≥ 1.
-        hidden_sizes, max_log_scale: of every layer, see `AffineCoupling`.
+        hidden_sizes, max_log_scale, num_context: of every layer, see `AffineCoupling`.
+        stacked: keep the layers in a `Stack`, so that compile time does not grow with N, rather than in a `Chain`.
     Raises: ValueError: d < 2 or N < 1.
     Source: Dinh et al., arXiv:1605.08803.
     Taught in: 03_normalizing_flow, "RealNVP on a density in the plane".
@@ -32,9 +34,13 @@ class RealNVP(Flow):
         *,
         rngs: nnx.Rngs,
         max_log_scale: float | int = 2.0,
+        num_context: int = 0,
+        stacked: bool = False,
     ):
         if num_dims < 2 or num_layers < 1:
             raise ValueError(f"num_dims is {num_dims} and num_layers {num_layers}; RealNVP needs at least 2 and 1.")
+        settings = {"max_log_scale": max_log_scale, "num_context": num_context, "rngs": rngs}
+        build = lambda mask: AffineCoupling(mask, hidden_sizes, **settings)  # noqa: E731
         masks = [(np.arange(num_dims) + i) % 2 for i in range(1, num_layers + 1)]
-        layers = [AffineCoupling(mask, hidden_sizes, rngs=rngs, max_log_scale=max_log_scale) for mask in masks]
-        super().__init__(num_dims, Chain(layers))
+        layers = alternating_layers(build, num_dims, num_layers) if stacked else Chain([build(mask) for mask in masks])
+        super().__init__(num_dims, layers)

@@ -5,11 +5,30 @@ Parameters are drawn away from their initial values: a coupling starts as the id
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from course_lib.flows import Affine, AffineCoupling, Bijection, Chain, RealNVP
+from course_lib.flows import (
+    IAF,
+    MAF,
+    Affine,
+    AffineCoupling,
+    Bijection,
+    Chain,
+    InverseAutoregressive,
+    InvertibleLinear,
+    Logit,
+    MaskedAutoregressive,
+    Permutation,
+    Planar,
+    RealNVP,
+    SplineCoupling,
+    SplineFlow,
+    SplineTransformer,
+    Stack,
+)
 from tests.laws.registry import perturbed
 
 
@@ -32,8 +51,30 @@ class Bend(Bijection):
         return self._curve(-x, -self.bend[...])
 
 
+class Given(Bijection):
+    """A conditional bijection with its context held fixed."""
+
+    def __init__(self, bijection: Bijection, context):
+        self.num_dims, self.bijection, self.context = bijection.num_dims, bijection, nnx.Variable(jnp.asarray(context))
+
+    def forward(self, z):
+        return self.bijection.forward(z, self.context[...])
+
+    def inverse(self, x):
+        return self.bijection.inverse(x, self.context[...])
+
+
 def alternating(num_dims: int) -> list[int]:
     return [i % 2 for i in range(num_dims)]
+
+
+CONTEXT = np.array([0.5, -1.0, 2.0], np.float32)
+AUTOREGRESSIVE = {"MAF layer": MaskedAutoregressive, "IAF layer": InverseAutoregressive}
+
+
+def autoregressive(kind: str, d: int, scale: float = 0.4, **options) -> Bijection:
+    ordering = np.random.default_rng(d).permutation(d)
+    return perturbed(AUTOREGRESSIVE[kind](d, [9], ordering=ordering, rngs=nnx.Rngs(6), **options), 6, scale=scale)
 
 
 # name → constructor of a bijection of d ≥ 2 dimensions
@@ -47,4 +88,36 @@ BIJECTIONS: dict[str, Callable[[int], Bijection]] = {
     "coupling, linear conditioner": lambda d: perturbed(AffineCoupling(alternating(d), [], rngs=nnx.Rngs(3)), 3),
     "chain": lambda d: Chain([BIJECTIONS["affine"](d), BIJECTIONS["coupling"](d), Bend(d, 0.3)]),
     "real_nvp": lambda d: perturbed(RealNVP(d, 4, [8], rngs=nnx.Rngs(5)), 5, scale=0.3).bijection,
+    "real_nvp, stacked": lambda d: (
+        perturbed(RealNVP(d, 5, [8], stacked=True, rngs=nnx.Rngs(5)), 5, scale=0.3).bijection
+    ),
+    "stack": lambda d: perturbed(Stack([Affine(np.zeros(d), np.ones(d)) for _ in range(3)]), 4, scale=0.3),
+    "permutation": lambda d: Permutation(np.roll(np.arange(d), 1)),
+    "invertible linear": lambda d: perturbed(InvertibleLinear(d, rngs=nnx.Rngs(0)), 1, scale=0.2),
+    "planar": lambda d: perturbed(Planar(d, rngs=nnx.Rngs(0)), 2),
+    "planar, steep": lambda d: perturbed(Planar(d, rngs=nnx.Rngs(3)), 3, scale=1.2),
+    "logit": lambda d: Logit(d, 0.05),
+    "spline coupling": lambda d: perturbed(
+        SplineCoupling(alternating(d), [8], bound=3, rngs=nnx.Rngs(7)), 7, scale=0.5
+    ),
+    "spline flow": lambda d: (
+        perturbed(SplineFlow(d, 3, [8], num_bins=5, bound=3, rngs=nnx.Rngs(7)), 7, scale=0.3).bijection
+    ),
+    "MAF layer": lambda d: autoregressive("MAF layer", d),
+    "IAF layer": lambda d: autoregressive("IAF layer", d),
+    "MAF layer, relu": lambda d: autoregressive("MAF layer", d, activation=jax.nn.relu),
+    "MAF layer, spline": lambda d: autoregressive("MAF layer", d, transformer=SplineTransformer(6, 3.0)),
+    "MAF": lambda d: perturbed(MAF(d, 3, [9], rngs=nnx.Rngs(8)), 8, scale=0.3).bijection,
+    "IAF": lambda d: perturbed(IAF(d, 3, [9, 9], rngs=nnx.Rngs(8)), 8, scale=0.3).bijection,
+    "coupling, conditional": lambda d: Given(
+        perturbed(AffineCoupling(alternating(d), [8], num_context=3, rngs=nnx.Rngs(1)), 1), CONTEXT
+    ),
+    "spline flow, conditional": lambda d: Given(
+        perturbed(SplineFlow(d, 2, [8], bound=3, num_context=3, rngs=nnx.Rngs(1)), 1, scale=0.3).bijection, CONTEXT
+    ),
+    "MAF, conditional": lambda d: Given(
+        perturbed(MAF(d, 2, [9], num_context=3, rngs=nnx.Rngs(1)), 1, scale=0.3).bijection, CONTEXT
+    ),
 }
+# maps of the line onto a part of it: the law starts the inverse there
+DATA_DOMAIN: dict[str, Callable] = {"logit": jax.nn.sigmoid}
