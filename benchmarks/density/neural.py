@@ -30,8 +30,8 @@ def dropout_loss(rate: float) -> Callable:
     """−log p in nats with each input replaced by 0 at this rate, the others scaled up; the targets stay."""
 
     def loss(model: Any, x: jax.Array, key: jax.Array) -> jax.Array:
-        kept = jax.random.bernoulli(key, 1 - rate, x.shape) / (1 - rate)
-        return -chain_rule_log_prob(x, model.conditional_logits(x * kept if rate else x)).mean()
+        shown = x * jax.random.bernoulli(key, 1 - rate, x.shape) / (1 - rate) if rate else x
+        return -chain_rule_log_prob(x, model.conditional_logits(shown)).mean()
 
     return loss
 
@@ -54,7 +54,7 @@ def train(
     program = jax.jit(epoch_program(graphdef, loss, loss, optimizer, batch_size), donate_argnums=0)
     fixed_key, size = jax.random.fold_in(key, 0), min(256, len(validation))
     measure = jax.jit(
-        lambda p, r: mean_loss(validation_loss, lambda: nnx.merge(graphdef, p, r), validation, fixed_key, size)
+        lambda p, r, key: mean_loss(validation_loss, lambda: nnx.merge(graphdef, p, r), validation, key, size)
     )
     course, best, took = Course(), (mean, rest), 0.0
     bar = tqdm(total=epochs, leave=False, desc=name, unit="epoch")
@@ -73,7 +73,7 @@ def train(
         mean = jax.tree.map(lambda a, b: weight * a + (1 - weight) * b, mean, state[0])  # noqa: B023
         course.epochs = epoch
         if epoch % every == 0 or epoch == epochs:
-            value = float(measure(mean, state[1]))
+            value = float(measure(mean, state[1], jax.random.clone(fixed_key)))
             course.losses.append(value)
             if not np.isfinite(value):
                 break
