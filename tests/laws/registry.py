@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from course_lib.autoregressive import BinaryAutoregressive, Made, Nade
+from course_lib.autoregressive import BinaryAutoregressive, Made, Nade, OrderlessNade
 
 
 def perturbed(model, seed: int, scale: float = 0.7):
@@ -20,18 +20,31 @@ def perturbed(model, seed: int, scale: float = 0.7):
     return model
 
 
+def shuffled(d: int, seed: int) -> np.ndarray:
+    """An ordering without a pattern."""
+    return np.random.default_rng(seed + 7).permutation(d)
+
+
 def in_three_orderings(name: str, build: Callable) -> dict[str, Callable[..., BinaryAutoregressive]]:
     """Entries that differ in the ordering alone; each is a function of the number of inputs and a seed."""
     orderings = {
         "in order": lambda d, seed: None,
         "reversed": lambda d, seed: np.arange(d)[::-1],
-        "shuffled": lambda d, seed: np.random.default_rng(seed + 7).permutation(d),
+        "shuffled": shuffled,
     }
 
     def entry(ordering):
         return lambda d, seed=0: perturbed(build(d, ordering(d, seed), nnx.Rngs(seed)), seed)
 
     return {f"{name}, {label}": entry(ordering) for label, ordering in orderings.items()}
+
+
+def made_with_everything(d: int, seed: int = 0) -> Made:
+    """Given degrees in no order, direct connections, weights that see the mask."""
+    rng = np.random.default_rng(seed)
+    degrees = [rng.permutation(np.arange(width) % max(d - 1, 1)) + 1 for width in (30, 40)]
+    more = {"degrees": degrees, "direct": True, "see_mask": True, "rngs": nnx.Rngs(seed)}
+    return perturbed(Made(d, (30, 40), ordering=shuffled(d, seed), **more), seed)
 
 
 DISCRETE_DENSITIES: dict[str, Callable[..., BinaryAutoregressive]] = {
@@ -42,5 +55,15 @@ DISCRETE_DENSITIES: dict[str, Callable[..., BinaryAutoregressive]] = {
     **in_three_orderings(
         "Made with drawn masks",
         lambda d, o, rngs: Made(d, (64, 64), ordering=o, mask_key=jax.random.key(5), rngs=rngs),
+    ),
+    "Made with everything": made_with_everything,
+    "Made, redrawn": lambda d, seed=0: perturbed(Made(d, (60, 60), rngs=nnx.Rngs(seed)), seed).redrawn(
+        jax.random.key(seed)
+    ),
+    "OrderlessNade": lambda d, seed=0: perturbed(
+        OrderlessNade(d, (20,), ordering=shuffled(d, seed), rngs=nnx.Rngs(seed)), seed, 0.4
+    ),
+    "DeepNADE": lambda d, seed=0: perturbed(OrderlessNade(d, (16, 12, 8), rngs=nnx.Rngs(seed)), seed, 0.4).redrawn(
+        jax.random.key(seed)
     ),
 }

@@ -7,12 +7,18 @@ import pytest
 from flax import nnx
 from scipy import stats
 
-from course_lib.autoregressive import ensemble_log_prob, enumerate_binary, exact_conditionals, negative_log_likelihood
+from course_lib.autoregressive import (
+    Ensemble,
+    ensemble_log_prob,
+    enumerate_binary,
+    exact_conditionals,
+    negative_log_likelihood,
+)
 from course_lib.probability import bernoulli_log_prob
 from tests.laws.registry import DISCRETE_DENSITIES, perturbed
 from tests.tolerances import FLOAT32
 
-D = 10
+D = 12
 every_density = pytest.mark.parametrize("build", DISCRETE_DENSITIES.values(), ids=DISCRETE_DENSITIES.keys())
 SHUFFLED = {
     name: build for name, build in DISCRETE_DENSITIES.items() if "in order" not in name and "reversed" not in name
@@ -56,11 +62,27 @@ def test_averaging_the_logits_of_two_orderings_is_no_distribution(kind):
     assert abs(float(jnp.exp(bernoulli_log_prob(x, logits).sum(axis=1)).sum()) - 1) > 1e-2
 
 
+@pytest.mark.parametrize("name", ["Made with everything", "DeepNADE"])
+def test_readings_of_one_model_average_their_probabilities(name):
+    """Every reading is a distribution, and so is their mean; the distribution of the mean logit is none."""
+    x, keys = enumerate_binary(D), jax.random.split(jax.random.key(2), 6)
+    ensemble = Ensemble(perturbed(DISCRETE_DENSITIES[name](D), seed=2), jax.random.clone(keys))
+    readings = [ensemble.model.redrawn(key) for key in keys]
+    log_p = ensemble.log_prob(x)
+    assert abs(float(jnp.exp(log_p).sum()) - 1) < 1e-5
+    each = jnp.stack([model.log_prob(x) for model in readings])
+    assert float(jnp.abs(each[0] - each[1]).max()) > 1
+    expected = np.log(np.exp(np.asarray(each, float)).mean(axis=0))  # float64: some probabilities are below 1e-38
+    np.testing.assert_allclose(log_p, expected, rtol=1e-4)  # sums of twelve logits, compiled in two ways
+    logits = jnp.stack([model.conditional_logits(x) for model in readings]).mean(axis=0)
+    assert abs(float(jnp.exp(bernoulli_log_prob(x, logits).sum(axis=1)).sum()) - 1) > 1e-2
+
+
 @every_kind
 def test_conditionals_are_those_of_the_tabulated_joint(build):
     model, x = build(D, 0), enumerate_binary(D)
     exact = exact_conditionals(jnp.exp(model.log_prob(x)), model.ordering[...])
-    # The table is a sum of up to 1024 rounded float32 probabilities.
+    # The table is a sum of up to 4096 rounded float32 probabilities.
     np.testing.assert_allclose(jnp.exp(bernoulli_log_prob(x, model.conditional_logits(x))), exact, rtol=5e-5)
 
 
@@ -110,7 +132,7 @@ def test_loss_is_the_mean_negative_log_probability_and_has_gradients(build):
     [
         (np.zeros((2, 5)), r"x has shape \(2, 5\); (Nade|Made) was built for"),
         (np.full((2, D), 255), "values from 255 to 255; a Bernoulli likelihood"),
-        (np.full(D, np.nan), "10 values that are NaN or infinite"),
+        (np.full(D, np.nan), f"{D} values that are NaN or infinite"),
     ],
 )
 def test_bad_inputs_are_named(build, x, message):
