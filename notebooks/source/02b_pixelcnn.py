@@ -49,15 +49,18 @@ notebook.start()
 # ## 2b.1 One set of weights for all pixels
 #
 # MADE has a weight for every pair of a pixel and a hidden unit. What it learns about strokes at the top of an image,
-# it must learn again at the bottom. A **convolution** uses one small set of weights, the **kernel** $K$, everywhere:
+# it must learn again at the bottom.
+
+# %% [markdown] tags=["derivation"]
+# A **convolution** uses one small set of weights, the **kernel** $K$, everywhere:
 #
 # $$y_{ij}=\sum_{a}\sum_{b}K_{ab}\;x_{i+a,\,j+b}.$$
-
-# %% [markdown]
+#
 # The offsets $a$ (rows) and $b$ (columns) run over a few values around 0, and $x$ is 0 outside of the image
 # (**padding**). Written as a matrix that maps all pixels to all outputs, a convolution has few weights, and repeats
 # them.
-#
+
+# %% [markdown]
 # **Predict:** the kernel is 3 × 3, the image 4 × 4. How many different weights does the 16 × 16 matrix hold?
 
 # %% alt="A 16 by 16 matrix in blocks of 4 by 4. Nine colours run along its diagonals, each the place of one kernel entry; everything else is empty."
@@ -82,12 +85,12 @@ print(f"3 × 3 kernels, 32 to 32 channels: {9 * 32 * 32:,} weights")
 # %% [markdown]
 # ## 2b.2 Two masks
 #
-# We read an image row by row: the **predecessors** of pixel $(i,j)$ are all pixels in rows above, and those left of it
-# in its row. A kernel that is centred on the pixel sees half of its successors, too. So mask it, as MADE does:
-#
-# $$y_{ij}=\sum_{a,b}M_{ab}\,K_{ab}\;x_{i+a,\,j+b}.$$
+# We read an image row by row: the **predecessors** of pixel $(i,j)$ are the rows above, and the pixels left of it. A
+# kernel centred on the pixel sees successors, too. So mask it, as MADE does.
 
-# %% [markdown]
+# %% [markdown] tags=["derivation"]
+# $$y_{ij}=\sum_{a,b}M_{ab}\,K_{ab}\;x_{i+a,\,j+b}.$$
+#
 # In the first layer the pixel itself must be left out: it is what we predict. This is **mask A**. In later layers what
 # stands at the pixel is a feature that has not seen it, and may be used: **mask B**.
 
@@ -177,16 +180,17 @@ for n, field in enumerate(one_stack, start=1):
 # %% [markdown]
 # ## 2b.4 Two stacks
 #
-# The repair (van den Oord et al., 2016) computes two sets of features. The **vertical stack** $v$ sees all rows above,
-# to both sides. Its kernels are whole rectangles, without masks.
+# The repair (van den Oord et al., 2016) computes two sets of features.
 
-# %% [markdown]
-# The **horizontal stack** $h$ looks left within the row, and at every layer receives $v$. With $*$ for convolution:
+# %% [markdown] tags=["derivation"]
+# The **vertical stack** $v$ sees all rows above, to both sides. Its kernels are whole rectangles, without masks. The
+# **horizontal stack** $h$ looks left within the row, and at every layer receives $v$. With $*$ for convolution:
 #
 # $$v\leftarrow K^v*v,\qquad h\leftarrow K^h*h+L\,v,$$
 #
 # where $L$ is a matrix that mixes channels. The vertical stack must never listen to the horizontal one.
-#
+
+# %% [markdown]
 # **Predict:** why would $v\leftarrow K^v*v+h$ be a leak?
 
 # %% alt="Four panels for one to four layers. The green field is the full upper half of a square around the red pixel, which grows by one pixel with each layer; no purple is left inside it."
@@ -296,13 +300,12 @@ for name in ("MADE", "one stack"):
 
 # %% [markdown]
 # The paired differences decide, as in chapter 2. The blind spot costs something. MADE stays ahead: these digits are
-# small and centred, so that weights of its own for every place pay. Shared weights come into their own where
-# images are larger.
+# small and centred, so weights of its own for every place pay.
 #
 # ## 2b.7 Grey levels
 #
-# The digits come in 17 levels of grey. A pixel's conditional could be a **softmax** over 17 logits. That knows nothing
-# of order: level 9 tells it nothing about level 10. With 256 levels most would hardly be seen in training.
+# The digits come in 17 levels of grey. A **softmax** over 17 logits would do, but it does not know that level 9 is close
+# to level 10.
 
 # %% [markdown] tags=["derivation"]
 # PixelCNN++ (Salimans et al., 2017) cuts a continuous density into levels. Scale level $\ell=0,\dots,L-1$ to
@@ -395,18 +398,16 @@ print("independent pixels ", bits(counted_log_prob(*(np.asarray(x[0]) for x in (
 print("PixelCNN, by class ", bits(grey.log_prob(*grey_test), 64))
 
 # %% [markdown]
-# A bit per dimension here is not a bit per dimension elsewhere: it depends on the number of levels and on the images.
-# Compare within one data set only.
+# Compare bits per dimension within one data set only: they depend on images and levels.
 #
 # ## 2b.8 Sampling without waste
-#
+
+# %% [markdown] tags=["derivation"]
 # A sample takes a step a pixel. The obvious step passes the whole image through the network and keeps *one* pixel's
-# parameters.
+# parameters. But almost nothing has changed since the last step. `sample` keeps what can be used again: once a row, it
+# computes the vertical stacks of that row from the last few; for each pixel, one feature in every horizontal stack.
 
 # %% [markdown]
-# But almost nothing has changed since the last step. `sample` keeps what can be used again: once a row, it computes the
-# vertical stacks of that row from the last few; for each pixel, one feature in every horizontal stack.
-#
 # **Predict:** both ways get the same random numbers. In how many pixels do their images differ?
 
 # %%
@@ -419,31 +420,31 @@ print("pixels that differ:", int((images != naive).sum()), "of", images.size)
 # In none: a pixel is where a uniform random number falls among the probabilities, and these agree up to rounding. The
 # larger the image, the more it saves: `python -m benchmarks.sampling` measures it.
 
-# %% tags=["cover"] alt="Ten rows of twelve grey digits of 8 by 8 pixels, one row for each class from 0 to 9. Most can be recognised as the digit of their row."
+# %% tags=["cover"] alt="Ten rows of ten grey digits of 8 by 8 pixels, one row for each class from 0 to 9. Most can be recognised as the digit of their row."
 labels = jnp.arange(10)
-rows = {str(c): grey.sample(jax.random.key(c), (12,), c) for c in range(10)}
+rows = {str(c): grey.sample(jax.random.key(c), (10,), c) for c in range(10)}
 fig = image_rows(rows, cell=0.42)
 
 # %% [markdown]
 # **Temperature** $T$ sharpens every conditional: $p^{1/T}$, normalized. **Predict:** what do samples gain at $T=0.5$,
 # and what do they lose?
 
-# %% alt="Three rows of fourteen samples of the digit 3, at temperatures 0.5, 1 and 1.5. At 0.5 they are clean and alike, at 1 they vary, at 1.5 they are noisy and often no digit."
-hot_and_cold = {f"T = {T}": grey.sample(jax.random.key(3), (14,), 3, temperature=T) for T in (0.5, 1.0, 1.5)}
+# %% alt="Three rows of ten samples of the digit 3, at temperatures 0.5, 1 and 1.5. At 0.5 they are clean and alike, at 1 they vary, at 1.5 they are noisy and often no digit."
+hot_and_cold = {f"T = {T}": grey.sample(jax.random.key(3), (10,), 3, temperature=T) for T in (0.5, 1.0, 1.5)}
 fig = image_rows(hot_and_cold)
 
 # %% [markdown]
 # Completing an image needs no new method: keep the pixels that come first, draw the others. The upper half comes
 # first.
 
-# %% alt="Four rows of nine grey images. Each starts with a test digit and the same digit with its lower half blank; seven completions follow, with the same upper half and lower halves that vary but mostly fit."
+# %% alt="Four rows of twelve grey images. Each starts with a test digit and the same digit with its lower half blank; ten completions follow, with the same upper half and lower halves that vary but mostly fit."
 upper_half = np.arange(64).reshape(8, 8) < 32
 shown = []
 for n in (0, 1, 3, 8):
     image, label = grey_test[0][n], grey_test[1][n]
-    completed = grey.sample(jax.random.fold_in(jax.random.key(4), n), (7,), label, given=image, known=upper_half)
+    completed = grey.sample(jax.random.fold_in(jax.random.key(4), n), (10,), label, given=image, known=upper_half)
     shown += [image, jnp.where(upper_half, image, 0.5), *completed]
-fig = image_grid(jnp.stack(shown), columns=9, title="digit, upper half, seven completions given its class")
+fig = image_grid(jnp.stack(shown), columns=12, title="digit, upper half, ten completions given its class")
 
 # %% [markdown]
 # The lower half cannot be given in this way: its pixels come last. The library says so. **Predict:** which mask would
@@ -453,7 +454,7 @@ fig = image_grid(jnp.stack(shown), columns=9, title="digit, upper half, seven co
 try:
     grey.sample(jax.random.key(0), (), 3, given=grey_test[0][0], known=~upper_half)
 except ValueError as error:
-    print(str(error)[:72], "…")
+    print(error)
 
 # %% [markdown]
 # ## 2b.9 Digits of 28 × 28 pixels
