@@ -770,13 +770,13 @@ print(f"given the right class {-right_class.mean():.2f} nats")
 print(f"classes named right by p(c | x): {(with_class.argmax(axis=1) == digits.test.labels).mean():.0%}")
 
 # %% [markdown]
-# To know the class saves about two nats; to name it takes $\log10\approx2.3$. Only $p(x)$ can be compared with other
+# Knowing the class saves about two nats; to name it takes $\log10\approx2.3$. Only $p(x)$ can be compared with other
 # models, and it alone learned from labels.
 #
 # ## 2.10 An ensemble over orderings
 #
 # The chain rule is exact in every ordering; a trained network is not. Four models, equal but for the ordering. And to know
-# what chance does, four that differ in the random start alone:
+# what chance does, four that differ in their random start:
 
 
 # %%
@@ -915,7 +915,7 @@ from course_lib.autoregressive import OrderlessNade, orderless_loss
 
 orderless = OrderlessNade(64, (256, 256), rngs=nnx.Rngs(0))
 orderless.layers[-1].bias[...] = baseline_logits
-slower = optax.cosine_decay_schedule(2e-3, 100 * 20)  # 100 epochs of 20 steps, ever smaller ones
+slower = optax.cosine_decay_schedule(5e-3, 100 * 20)  # 100 epochs of 20 steps, ever smaller ones
 longer = settings | {"patience": None}  # the loss depends on random subsets, so its curve is rough
 history = fit(orderless, orderless_loss, x_train, epochs=100, optimizer=optax.adam(slower), **longer)
 print(history)
@@ -924,7 +924,7 @@ print(history)
 # Any ordering makes a density of it. **Predict:** is one of them better or worse than a MADE trained for its own ordering?
 # And 32 of them together?
 
-# %% alt="Test negative log-likelihood against the number of orderings averaged, from 1 to 32 on a logarithmic axis. The curve of orderless NADE falls steadily, fast at first, and is still falling slightly at 32. Two dotted lines mark one MADE and the ensemble of four MADEs."
+# %% alt="Test negative log-likelihood against the number of orderings averaged, from 1 to 32 on a logarithmic axis. The curve of orderless NADE falls steadily, fast at first, and is still falling slightly at 32. A solid line marks one MADE, a dotted one below it the ensemble of four MADEs."
 keys = jax.random.split(jax.random.key(4), 32)
 readings = jax.lax.map(lambda key: orderless.redrawn(key).log_prob(x_test), keys)  # 32 orderings of one network
 report("orderless, 1", readings[0])
@@ -938,7 +938,7 @@ plt.gca().set(xlabel="orderings averaged", ylabel="test nats", xticks=numbers, x
 _ = plt.legend()
 
 # %% [markdown]
-# A single reading is worse: one network must serve all orderings. The average makes good much of it, at no cost in
+# A single reading is worse: one network must serve all orderings. The average makes good most of it, at no cost in
 # training. And now *any* subset can be completed: it goes first in the ordering, whichever it is.
 
 # %% alt="Five rows of nine images. First the test digit, then what is seen of it with the rest in grey: its left half, its lower half, every other pixel, all but a square in the middle, nothing. Then seven completions, which agree with the seen pixels; with every other pixel seen they nearly agree with each other, with nothing seen they are all different."
@@ -1091,7 +1091,7 @@ show_code(darn)
 #
 # **Predict:** by how much does $L(x)$ overstate $-\log p(x)$?
 
-# %% alt="For each of the 300 test digits a dot: the gap between the bound and the exact negative log-probability, against the latter. All gaps are above 0, most are below half a nat; they grow for improbable digits, up to about three nats."
+# %% alt="For each of the 300 test digits a dot: the gap between the bound and the exact negative log-probability, against the latter. All gaps are above 0, most are below half a nat; they grow for improbable digits, up to about two nats."
 bound, exact = sum(code_lengths(darn, x_test)), -darn.exact_log_prob(x_test)
 report("DARN, bound", -bound)
 report("DARN, exact", -exact)
@@ -1193,9 +1193,9 @@ for name in sorted(set(size) - {best}, key=lambda name: scores[name].mean()):
     compare(name, best)
 
 # %% [markdown]
-# Read it with care: one data set of 1,297 digits, one random start for most models, settings chosen by hand on the
-# validation digits. What it does show: linear predictors lose to hidden layers, and averaging orderings, or over
-# hidden bits, helps more than the choice between NADE and MADE.
+# Read it with care: 1,297 digits, one random start for most models, settings chosen by hand on the validation digits.
+# What it does show: linear predictors lose to hidden layers, and to average over orderings, or over hidden bits, helps
+# more than the choice between NADE and MADE.
 #
 # ## 2.13 Systems, and what each changes
 
