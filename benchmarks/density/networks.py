@@ -55,7 +55,7 @@ def search(
         if best is None or valid.mean() > best[1][0].mean():
             best = settings, finished[-1], course.epochs, parameters(model)
     settings, (valid, test), best_epochs, size = best
-    shown = settings | {"settings_tried": tried, "epochs_of_all": epochs}
+    shown = {k: v for k, v in settings.items() if k != "epochs"} | {"settings_tried": tried, "epochs_of_all": epochs}
     return Row(name, valid, test, size, best_epochs, shown, cut, finished)
 
 
