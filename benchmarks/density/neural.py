@@ -56,7 +56,7 @@ def train(
     measure = jax.jit(
         lambda p, r, key: mean_loss(validation_loss, lambda: nnx.merge(graphdef, p, r), validation, key, size)
     )
-    course, best, took = Course(), (mean, rest), 0.0
+    course, best, took = Course(), jax.tree.map(jnp.copy, (mean, rest)), 0.0
     bar = tqdm(total=epochs, leave=False, desc=name, unit="epoch")
     waited, start = 0, time.monotonic()
     for epoch in range(1, epochs + 1):
