@@ -22,7 +22,7 @@ class GaussianGrid:
     step: float
     size: int
 
-    def points(self, symbols: np.ndarray) -> np.ndarray:
+    def points(self, symbols: Any) -> Any:
         """The numbers that symbols stand for."""
         return self.low + self.step * symbols
 
