@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-FAMILIES = ["probability", "autoregressive", "flows", "autoencoders", "vae"]
+FAMILIES = ["probability", "autoregressive", "flows", "autoencoders", "vae", "coding"]
 # room → the rooms of ours that it may import, besides itself and validation
 ALLOWED = {
     "data": set(),
@@ -16,6 +16,7 @@ ALLOWED = {
     "flows": {"probability", "autoregressive"},
     "autoencoders": {"probability"},
     "vae": {"probability"},
+    "coding": {"probability", "autoregressive", "flows", "vae"},
 }
 
 
