@@ -24,8 +24,13 @@ from benchmarks.density.combine import (
 from benchmarks.density.run import Row, Run
 from course_lib.autoregressive.fvsbn import Fvsbn, fvsbn_path
 
-WORSE_BEFORE_STOP, MOST_STEPS = 2, 300
+WORSE_BEFORE_STOP, MOST_STEPS, MOST_WORK = 2, 300, 1e11
 NOISES = (0.03, 0.1, 0.25, 0.6)
+
+
+def steps(run: Run) -> int:
+    """How many steps each penalty gets: fewer where a step costs much. The next penalty goes on from there."""
+    return int(np.clip(MOST_WORK / (run.data.train.size * run.data.num_inputs), 80, MOST_STEPS))
 
 
 def choose_penalty(run: Run) -> tuple[list[float], Fvsbn, bool]:
@@ -36,7 +41,7 @@ def choose_penalty(run: Run) -> tuple[list[float], Fvsbn, bool]:
     if "path" in run.shared:
         return run.shared["path"]
     seen, best, best_value, worse = [], None, -np.inf, 0
-    for penalty, model in tqdm(fvsbn_path(run.data.train, max_steps=MOST_STEPS), desc="fvsbn", leave=False, total=30):
+    for penalty, model in tqdm(fvsbn_path(run.data.train, max_steps=steps(run)), desc="fvsbn", leave=False, total=30):
         seen.append(penalty)
         value = float(np.mean(model.log_prob(run.data.valid)))
         if value > best_value:
@@ -73,7 +78,7 @@ def members(run: Run, most: int) -> Iterator[tuple[np.ndarray, Fvsbn]]:
         if begin + longest > run.deadline:
             return
         ordering = next(orderings)
-        *_, (_, model) = fvsbn_path(run.data.train, penalties[::-2][2::-1], ordering=ordering, max_steps=MOST_STEPS)
+        *_, (_, model) = fvsbn_path(run.data.train, penalties[::-2][2::-1], ordering=ordering, max_steps=steps(run))
         yield ordering, model
         longest = max(longest, time.monotonic() - begin)
 
