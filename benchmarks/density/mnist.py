@@ -66,7 +66,7 @@ def made(run: Run) -> Row:
     """Two hidden layers of 1,000 and direct connections, pixels row by row."""
     sizes = (1000, 1000)
     model = Made(run.data.num_inputs, sizes, direct=True, rngs=nnx.Rngs(run.seed))
-    return trained(run, "made", model, {"hidden": sizes}, epochs=200, rate=1e-3, batch_size=200)
+    return trained(run, "made", model, {"hidden": sizes}, epochs=300, rate=1e-3, batch_size=200)
 
 
 def nade(run: Run) -> Row:
@@ -75,4 +75,4 @@ def nade(run: Run) -> Row:
     return trained(run, "nade", model, {"hidden": 500}, epochs=100, rate=1e-3, batch_size=100)
 
 
-MNIST_RECIPES: dict[str, tuple[Callable[[Run], Row], float]] = {"made": (made, 1), "nade": (nade, 1)}
+MNIST_RECIPES: dict[str, tuple[Callable[[Run], Row], float]] = {"made": (made, 4), "nade": (nade, 1)}
