@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.density.classical import bernoulli, chow_liu, mixtures, parzen
 from benchmarks.density.data import load_binary
+from benchmarks.density.latent import darn
 from benchmarks.density.logistic import everything, experts, fvsbn, fvsbn_orders
 from benchmarks.density.mnist import MNIST_RECIPES, load_mnist
 from benchmarks.density.networks import NETWORKS
@@ -32,6 +33,7 @@ RECIPES = {
     "fvsbn-orders": (fvsbn_orders, 8),
     "experts": (experts, 26),
     **NETWORKS,
+    "darn": (darn, 8),
     "all": (everything, 1),
 }
 
