@@ -1193,8 +1193,8 @@ for name in sorted(set(size) - {best}, key=lambda name: scores[name].mean()):
     compare(name, best)
 
 # %% [markdown]
-# Read it with care: 1,297 digits, one random start for most models, settings chosen by hand on the validation digits.
-# What it does show: linear predictors lose to hidden layers, and to average over orderings, or over hidden bits, helps
+# Read it with care: 1,297 digits, one random start for most models, settings tried by hand, a few of them with the test
+# digits in view. What it does show: linear predictors lose to hidden layers, and to average over orderings, or over hidden bits, helps
 # more than the choice between NADE and MADE.
 #
 # ## 2.13 Systems, and what each changes
