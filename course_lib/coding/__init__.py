@@ -1,4 +1,4 @@
-"""Any model is a compressor: range coding, bits back and local bits back, in files that notice damage (chapter 05a)."""
+"""Any model is a compressor: range coding, bits back and local bits back, in files that notice damage."""
 
 from course_lib.coding.autoregressive import AutoregressiveCode
 from course_lib.coding.bits_back import BitsBackCode, BitsBackReport

@@ -50,7 +50,7 @@ def compress(model: Any, images: ArrayLike, *, levels: int | None = None, batch_
         levels: for a flow, how many grey levels there are; other models know.
         batch_size: autoregressive models evaluate so many images at a time.
     Raises: ValueError: values outside of the alphabet, a wrong shape, no image; TypeError: a model that is no code.
-    Taught in: 05a_the_bits_are_real.
+
     """
     code = code_of(model, levels, batch_size)
     symbols = symbols_of(code, images)
@@ -66,10 +66,11 @@ def decompress(model: Any, file: bytes) -> np.ndarray:
         come out as they went in.
     """
     header, words = unpack(file)
-    if header.model != fingerprint(model):
+    own = fingerprint(model)
+    if header.model != own:
         raise CodingError(
             f"the file was written with model {header.model.hex()} ({KINDS[header.kind]}); this {type(model).__name__} "
-            f"is {fingerprint(model).hex()}. Decode with the very parameters that encoded."
+            f"is {own.hex()}. Decode with the very parameters that encoded."
         )
     try:
         symbols = code_of(model, header.levels, header.batch_size).decode(words, header.shape[0])

@@ -47,7 +47,7 @@ class FlowCode(BitsBackCode):
 
     Args: model: any `Flow`, trained on y; levels: grey levels of the images.
     Raises: ValueError: fewer than 2 levels; from the methods: points that are not finite.
-    Source: Ho, Lohn & Abbeel 2019 (arXiv:1905.08500), sec. 3.2. Taught in: 05a_the_bits_are_real.
+    Source: Ho, Lohn & Abbeel 2019 (arXiv:1905.08500), sec. 3.2.
     """
 
     kind = 2
