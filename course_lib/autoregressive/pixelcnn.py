@@ -192,7 +192,7 @@ class SingleStackPixelCNN(nnx.Module):
             )
         image = jnp.zeros(self.image_shape) if given is None else jnp.asarray(given, float)
         require_event_shape(image, self.image_shape, type(self).__name__)
-        image = jnp.broadcast_to(image, (*shape, *self.image_shape)).reshape(-1, keep.size).T
+        image = jnp.broadcast_to(image, (*shape, *self.image_shape)).reshape(int(np.prod(shape)), keep.size).T
         request = (self._labels(label, shape), temperature, image, keep.ravel())
         return _compiled_draw(*nnx.split(self), key, *request).reshape(*shape, *self.image_shape)
 
