@@ -14,6 +14,7 @@ from flax import nnx
 
 from benchmarks.density.data import Binary, read_arrays
 from benchmarks.density.neural import log_prob, parameters, train
+from benchmarks.density.pixelcnn import pixelcnn
 from benchmarks.density.run import Row, Run
 from course_lib.autoregressive import Made, Nade, chain_rule_log_prob, negative_log_likelihood
 
@@ -75,4 +76,6 @@ def nade(run: Run) -> Row:
     return trained(run, "nade", model, {"hidden": 500}, epochs=100, rate=1e-3, batch_size=100)
 
 
-MNIST_RECIPES: dict[str, tuple[Callable[[Run], Row], float]] = {"made": (made, 4), "nade": (nade, 1)}
+MNIST_RECIPES: dict[str, tuple[Callable[[Run], Row], float]] = {
+    "made": (made, 4), "nade": (nade, 1), "pixelcnn": (pixelcnn, 4),
+}  # fmt: skip
