@@ -81,6 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for i, name in enumerate(chosen):
         if name == "all" and not run.rows:
             continue
+        if time.monotonic() > end and run.rows and name != "all":
+            print(f"{name:22} skipped: no time left", flush=True)
+            continue
         recipe, share = args.recipes[name]
         begin, cpu = time.monotonic(), time.process_time()
         run.deadline = begin + (end - begin) * share / sum(args.recipes[other][1] for other in chosen[i:])
