@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, ArrayLike, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Float, Key, Shaped
 
 from course_lib.flows.bijection import Points
 from course_lib.flows.flow import Flow
 from course_lib.flows.logit import Logit
 from course_lib.validation import is_concrete
 
-Levels = Int[Array, "*batch d"] | Int[np.ndarray, "*batch d"]
+Levels = Shaped[Array | np.ndarray, "*batch d"]
 
 
 def _require_levels(levels: ArrayLike, num_levels: int) -> None:

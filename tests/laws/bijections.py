@@ -98,7 +98,7 @@ BIJECTIONS: dict[str, Callable[[int], Bijection]] = {
     "planar, steep": lambda d: perturbed(Planar(d, rngs=nnx.Rngs(3)), 3, scale=1.2),
     "logit": lambda d: Logit(d, 0.05),
     "spline coupling": lambda d: perturbed(
-        SplineCoupling(alternating(d), [8], bound=3, rngs=nnx.Rngs(7)), 7, scale=0.5
+        SplineCoupling(alternating(d), [8], bound=3, rngs=nnx.Rngs(7)), 7, scale=0.3
     ),
     "spline flow": lambda d: (
         perturbed(SplineFlow(d, 3, [8], num_bins=5, bound=3, rngs=nnx.Rngs(7)), 7, scale=0.3).bijection
