@@ -8,7 +8,20 @@ import pytest
 from flax import nnx
 from scipy import stats
 
-from course_lib.flows import Affine, Chain, Flow, RealNVP, negative_log_likelihood
+from course_lib.flows import (
+    IAF,
+    MAF,
+    Affine,
+    Chain,
+    Flow,
+    InvertibleLinear,
+    MaskedAutoregressive,
+    Planar,
+    RealNVP,
+    SplineFlow,
+    SplineTransformer,
+    negative_log_likelihood,
+)
 from course_lib.probability import standard_normal_log_prob
 from tests.laws.bijections import Bend
 from tests.laws.registry import perturbed
@@ -42,6 +55,16 @@ def trained_plane() -> RealNVP:
     return model
 
 
+def planar_and_linear() -> Flow:
+    planar, linear = Planar(2, rngs=nnx.Rngs(0)), InvertibleLinear(2, rngs=nnx.Rngs(1))
+    return Flow(2, Chain([perturbed(planar, 0, scale=1.0), perturbed(linear, 1, scale=0.3)]))
+
+
+def spline_on_the_line() -> Flow:
+    layer = MaskedAutoregressive(1, [], transformer=SplineTransformer(6, 3.0), rngs=nnx.Rngs(0))
+    return Flow(1, perturbed(layer, 0, scale=1.0))
+
+
 def total_1d(log_prob) -> float:
     x = np.linspace(-200, 200, 400_001).astype(np.float32)
     return float(np.trapezoid(np.exp(np.asarray(log_prob(x[:, None]), np.float64)), x.astype(np.float64)))
@@ -59,11 +82,16 @@ PLANES = {
     "random 0": lambda: (random_plane(0), 25),
     "random 1": lambda: (random_plane(1), 25),
     "trained": lambda: (trained_plane(), 8),
+    "MAF": lambda: (perturbed(MAF(2, 3, [8], rngs=nnx.Rngs(0)), 0, scale=0.4), 25),
+    "IAF": lambda: (perturbed(IAF(2, 2, [8], rngs=nnx.Rngs(0)), 0, scale=0.4), 25),
+    "SplineFlow": lambda: (perturbed(SplineFlow(2, 2, [8], rngs=nnx.Rngs(0)), 0, scale=0.25), 6.5),
+    "planar and linear": lambda: (planar_and_linear(), 12),
 }
 
 
-def test_total_probability_in_one_dimension():
-    model = curved_line()
+@pytest.mark.parametrize("build", [curved_line, spline_on_the_line, lambda: Flow(1, Planar(1, rngs=nnx.Rngs(0)))])
+def test_total_probability_in_one_dimension(build):
+    model = perturbed(build(), 3, scale=0.3)
     assert abs(total_1d(model.log_prob) - 1) < 1e-3
     without_log_det = total_1d(lambda x: standard_normal_log_prob(model.bijection.inverse(jnp.asarray(x))[0]))
     assert abs(without_log_det - 1) > 0.1
