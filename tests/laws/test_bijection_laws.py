@@ -120,6 +120,8 @@ def test_composition_follows_the_list_order_and_adds_log_dets(name):
     end, log_det_2 = second.forward(middle)
     np.testing.assert_allclose(x, end, **ROUND_TRIP)
     np.testing.assert_allclose(log_det, log_det_1 + log_det_2, **ROUND_TRIP)
+    if name == "permutation":
+        return  # commutes with a map that treats all coordinates alike
     swapped, _ = Chain([second, first]).forward(z)
     assert float(jnp.abs(swapped - x).max()) > 1e-2  # the order matters, so the line above means something
 
