@@ -39,10 +39,10 @@ def test_readme_is_short_and_its_make_targets_exist():
 
 
 def test_library_stays_small():
-    """At most 250 lines a file, and 5,000 lines of code in all: docstrings, comments and blank lines do not count."""
+    """At most 250 lines a file, and 6,000 lines of code in all: docstrings, comments and blank lines do not count."""
     texts = {p: p.read_text(encoding="utf-8") for p in (ROOT / "course_lib").rglob("*.py")}
     assert {p.name for p, text in texts.items() if len(text.splitlines()) > 250} == set()
-    assert sum(code_lines(text) for text in texts.values()) <= 5000
+    assert sum(code_lines(text) for text in texts.values()) <= 6000
 
 
 def code_lines(text: str) -> int:

@@ -24,7 +24,7 @@ def antithetic_bits(
 
     Each alone is a fair draw; together they disagree as often as they can.
 
-    Source: Yin & Zhou 2019 (arXiv:1807.11143). Taught in: 02_autoregressive, "DARN: bits that nobody sees"
+    Source: Yin & Zhou 2019 (arXiv:1807.11143). Taught in: 02c_hidden_bits, "Bits that nobody sees"
     """
     u, p = jax.random.uniform(key, logits.shape), jax.nn.sigmoid(logits)
     return (u < p).astype(float), (1 - u < p).astype(float)
@@ -40,7 +40,7 @@ def disarm_slope(
 
     Args: h, mirror: the pair; value, mirror_value: f(h) and f(h̃), any real numbers.
     Source: Dong, Mnih & Tucker 2020 (arXiv:2006.10680), sec. 3, where (−1)^{h̃_j} 1[h_j ≠ h̃_j] is written for h_j − h̃_j.
-    Taught in: 02_autoregressive, "DARN: bits that nobody sees"
+    Taught in: 02c_hidden_bits, "Bits that nobody sees"
     """
     return 0.5 * (value - mirror_value)[..., None] * (h - mirror) * jax.nn.sigmoid(jnp.abs(logits))
 
@@ -57,7 +57,7 @@ class Darn(nnx.Module):
 
     Args: num_inputs: D; num_latents: K; hidden_sizes: of the Made; encoder_sizes: hidden layers of the encoder.
     Raises: ValueError: a size below 1; from the methods: a wrong last axis, or values other than 0 and 1.
-    Source: Gregor et al. 2014 (arXiv:1310.8499), sec. 2–3. Taught in: 02_autoregressive, "DARN: bits that nobody sees"
+    Source: Gregor et al. 2014 (arXiv:1310.8499), sec. 2–3. Taught in: 02c_hidden_bits, "Bits that nobody sees"
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Darn(nnx.Module):
     def iwae(self, key: Key[Array, ""], x: ArrayLike, num_samples: int) -> Nats:
         """Importance-weighted bound: L(x) ≤ E iwae ≤ log p(x), and it reaches log p(x) as `num_samples` grows.
 
-        Source: Burda et al. (arXiv:1509.00519), eq. 8. Taught in: 02_autoregressive, "One table"
+        Source: Burda et al. (arXiv:1509.00519), eq. 8. Taught in: 02c_hidden_bits, "What the bound leaves out"
         """
         return iwae_bound(*self._draws(key, x, num_samples))
 
@@ -149,8 +149,8 @@ def description_length(
 
     Args: kl_weight: w. A first round of training with w < 1 makes hidden bits cheap; without it the visible bits learn
         to predict each other first, and the hidden ones stay unused.
-    Source: the warm-up is of Bowman et al. 2016 (arXiv:1511.06349). Taught in: 02_autoregressive, "DARN: bits that
-        nobody sees"
+    Source: the warm-up is of Bowman et al. 2016 (arXiv:1511.06349). Taught in: 02c_hidden_bits, "Eight
+        hidden bits for digits"
     """
     logits = model.encode(batch)
 

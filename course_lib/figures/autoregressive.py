@@ -86,7 +86,7 @@ def chain_rule_overview() -> Figure:
 def hidden_and_visible(num_hidden: int = 3, num_visible: int = 4) -> Figure:
     """DARN: hidden bits above visible ones, with the arrows within each layer and between the layers.
 
-    Taught in: 02_autoregressive, "DARN: bits that nobody sees"
+    Taught in: 02c_hidden_bits, "Bits that nobody sees"
     """
     width = 1.25 * max(num_hidden, num_visible)
     figure, ax = canvas(width + 2.1, 3.5, scale=0.85)
