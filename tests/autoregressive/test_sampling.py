@@ -86,6 +86,12 @@ def test_the_largest_group_is_counted():
     assert largest_groups(degrees) == (2, 3)
 
 
+def chi_square_of_free_pixels(samples, p, known):
+    """`chi_square_rejects` over the pixels that were not given."""
+    table = np.asarray(p).reshape((2,) * len(known)).sum(axis=tuple(np.flatnonzero(known)))
+    return chi_square_rejects(samples[:, known == 0], table.ravel())
+
+
 @pytest.mark.parametrize("name", ["Nade, shuffled", "Made with everything", "Made, redrawn", "DeepNADE"])
 def test_completions_follow_the_exact_conditional(name):
     model, x = KINDS[name](5, 3), enumerate_binary(5)
@@ -93,13 +99,7 @@ def test_completions_follow_the_exact_conditional(name):
     fits = (x == given[None, :])[:, known > 0].all(axis=1)
     exact = jnp.where(fits, jnp.exp(model.log_prob(x)), 0.0)
     samples = model.sample(jax.random.key(8), (20_000,), given=given, known=known)
-    assert not chi_square_rejects(samples, exact / exact.sum())
-
-
-def chi_square_of_free_pixels(samples, p, known):
-    """`chi_square_rejects` over the pixels that were not given."""
-    table = np.asarray(p).reshape((2,) * len(known)).sum(axis=tuple(np.flatnonzero(known)))
-    return chi_square_rejects(samples[:, known == 0], table.ravel())
+    assert not chi_square_of_free_pixels(samples, exact / exact.sum(), np.asarray(known))
 
 
 @pytest.mark.parametrize("known", [[0, 1, 0, 0, 1, 0], [1, 1, 0, 1, 1, 0], [0, 0, 0, 0, 0, 1]])

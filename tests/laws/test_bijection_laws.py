@@ -162,8 +162,8 @@ class NoInverse(Broken):
 class ReadsWhatItMoves(AffineCoupling):
     """A coupling whose conditioner sees every coordinate."""
 
-    def shift_and_log_scale(self, x):
-        shift, log_scale = super().shift_and_log_scale(x)
+    def shift_and_log_scale(self, x, context=None):
+        shift, log_scale = super().shift_and_log_scale(x, context)
         leak = jnp.tanh(jnp.flip(x, axis=-1) + x)
         return shift + leak, log_scale + 0.5 * leak
 

@@ -130,7 +130,7 @@ def test_loss_is_the_mean_negative_log_probability_and_has_gradients(build):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (np.zeros((2, 5)), r"x has shape \(2, 5\); (Nade|Made) was built for"),
+        (np.zeros((2, 5)), r"x has shape \(2, 5\); (Nade|Made|OrderlessNade) was built for"),
         (np.full((2, D), 255), "values from 255 to 255; a Bernoulli likelihood"),
         (np.full(D, np.nan), f"{D} values that are NaN or infinite"),
     ],
