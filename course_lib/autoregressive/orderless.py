@@ -27,9 +27,10 @@ from course_lib.validation import (
 class OrderlessNade(BinaryAutoregressive):
     """A network that predicts any pixel from any set of observed ones; with several hidden layers, DeepNADE.
 
-    a = c + (x ⊙ m) W + m U,  h_1 = relu(a),  h_l = relu(b_l + h_{l−1} W_l),  logits = b + h_L V,
-    with m = 1 for the observed pixels. An ordering makes it a density: pixel o_d is predicted with m = 1 on o_{<d}, in
-    O(D·H_1) for a first layer that is carried along plus O(D·H_1·H_2 …) for the layers above it.
+    a = c + (x ⊙ m) W + m U,  h_1 = relu(a),  h_l = relu(b_l + h_{l−1} W_l),  logits = b + h_L V
+
+    Here m = 1 for the observed pixels. An ordering makes it a density: pixel o_d is predicted with m = 1 on o_{<d}. The
+    first layer is carried along, which costs O(D H_1) in all; the layers above it are computed anew for each pixel.
 
     Args: as `BinaryAutoregressive`, and hidden_sizes: width of each layer, at least one.
     Raises: ValueError: no hidden layer, a width below 1.
