@@ -109,10 +109,12 @@ class SingleStackPixelCNN(nnx.Module):
         num_classes: if given, every gate gets a bias for each class, and all methods need a label.
         first_radius: the first layer's kernel reaches that many pixels far.
     Raises: ValueError: a size or a dilation below 1.
-    Source: van den Oord et al. 2016 (arXiv:1601.06759), sec. 3.4. Taught in: 02b_pixelcnn, "The blind spot"
+    Source: van den Oord et al. 2016 (arXiv:1601.06759), sec. 3.4.
+
+    Taught in: 02b_pixelcnn, "The receptive field, from gradients"
     """
 
-    layer: type = MaskedLayer
+    _layer: type = MaskedLayer
     num_stacks = 1
 
     def __init__(
@@ -226,7 +228,7 @@ class PixelCNN(SingleStackPixelCNN):
     Source: van den Oord et al. 2016 (arXiv:1606.05328). Taught in: 02b_pixelcnn, "Two stacks"
     """
 
-    layer, num_stacks = TwoStackLayer, 2
+    _layer, num_stacks = TwoStackLayer, 2
 
     def draw(self, draw_pixel: DrawPixel, num_samples: int, label: Array | None) -> Float[Array, "n h w"]:
         """The same images as one full pass a pixel would draw, from cached rows and pixels."""

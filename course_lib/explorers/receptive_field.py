@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 
-from course_lib.explorers.controls import Choice
+from course_lib.explorers.controls import Choice, Slider
 from course_lib.explorers.marks import Axis, Bars, Panel, Points
 from course_lib.explorers.widget import Explorer, explore
 
@@ -27,7 +27,7 @@ def receptive_field_explorer(
             depend on pixel (k, l)? For example, is the derivative not 0.
     Raises: ValueError: a prediction that depends on its own or a later pixel.
 
-    Taught in: 02b_pixelcnn, "The blind spot"
+    Taught in: 02b_pixelcnn, "Two stacks"
     """
     seen = np.stack([np.asarray(field) != 0 for field in fields.values()])
     depth, h, w = seen.shape[1:4]
@@ -40,7 +40,8 @@ def receptive_field_explorer(
     counts = jnp.asarray(seen.sum(axis=(-2, -1)), jnp.float32)
 
     def at(network, layers, column, row):
-        target = h - 1 - row, column  # options of the row run upwards, as the axis does
+        column, row = (jnp.round(index).astype(int) for index in (column, row))
+        target = h - 1 - row, column  # the axis runs upwards
         found = counts[network, layers, *target]
         number = 1.0 * (target[0] * w + target[1])
         return {
@@ -57,8 +58,8 @@ def receptive_field_explorer(
         [
             Choice("network", tuple(fields), 0, label="network"),
             Choice("layers", tuple(str(i + 1) for i in range(depth)), depth - 1, label="layers"),
-            Choice("column", tuple(str(i + 1) for i in range(w)), w // 2, label="column"),
-            Choice("row", tuple(str(h - i) for i in range(h)), h // 3, label="row"),
+            Slider("column", 0, w - 1, w, w // 2, label="column, from the left", step=1, smooth=False),
+            Slider("row", 0, h - 1, h, h // 3, label="row, from below", step=1, smooth=False),
         ],
         [
             Panel(

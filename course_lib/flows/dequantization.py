@@ -28,7 +28,6 @@ def dequantize(key: Key[Array, ""], levels: Levels, num_levels: int = 256) -> Po
     E_u log p(y) − d log K ≤ log P(k): a density of y, scaled by the width of the intervals, bounds the probability.
     Args: levels: integers k in 0, …, K − 1; num_levels: K. Raises: ValueError: levels out of range or not integers.
     Source: Theis, van den Oord & Bethge, arXiv:1511.01844, §3.1.
-    Taught in: 03a_masked_and_spline_flows, "Images: dequantization and logits".
     """
     _require_levels(levels, num_levels)
     y = (jnp.asarray(levels, float) + jax.random.uniform(key, np.shape(levels))) / num_levels
@@ -42,7 +41,6 @@ class VariationalDequantizer(nnx.Module):
 
     Args: noise: a flow in d dimensions with `num_context` = d; num_levels: K.
     Source: Ho et al., arXiv:1902.00275, §3.1.
-    Taught in: 03a_masked_and_spline_flows, "Images: dequantization and logits".
     """
 
     def __init__(self, noise: Flow, num_levels: int = 256):

@@ -30,7 +30,6 @@ class MaskedAutoregressive(Bijection):
         activation: of the network; with an unbounded one the shifts are unbounded too.
     Raises: ValueError: a size below 1, an ordering that is no permutation.
     Source: Papamakarios et al., arXiv:1705.07057, eq. 3–5; Durkan et al., arXiv:1906.04032, §3.2.
-    Taught in: 03a_masked_and_spline_flows, "MADE becomes MAF".
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class InverseAutoregressive(MaskedAutoregressive):
     inverse:  z_i = τ⁻¹(x_i; θ_i(z_{<i}))  d passes: the density of given points is slow
 
     Args, Raises: as `MaskedAutoregressive`.
-    Source: Kingma et al., arXiv:1606.04934, eq. 8–10. Taught in: 03a_masked_and_spline_flows, "The other way about".
+    Source: Kingma et al., arXiv:1606.04934, eq. 8–10.
     """
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
@@ -95,7 +94,7 @@ class MAF(Flow):
 
     Args: num_dims; num_layers; hidden_sizes; options of the layer: transformer, num_context, activation.
     Raises: ValueError: a size below 1.
-    Source: Papamakarios et al., arXiv:1705.07057. Taught in: 03a_masked_and_spline_flows, "MADE becomes MAF".
+    Source: Papamakarios et al., arXiv:1705.07057.
     """
 
     layer_type = MaskedAutoregressive
@@ -112,7 +111,7 @@ class MAF(Flow):
 class IAF(MAF):
     """As `MAF` with `InverseAutoregressive` layers: `sample` takes one pass a layer, `log_prob` d passes a layer.
 
-    Source: Kingma et al., arXiv:1606.04934. Taught in: 03a_masked_and_spline_flows, "The other way about".
+    Source: Kingma et al., arXiv:1606.04934.
     """
 
     layer_type = InverseAutoregressive

@@ -12,7 +12,7 @@ from course_lib.validation import require_event_shape, require_positive
 def constrained_direction(u: Float[Array, " d"], w: Float[Array, " d"]) -> Float[Array, " d"]:
     """û = u + (m(u·w) − u·w) w / ‖w‖², m(a) = −1 + log(1 + eᵃ): then û·w > −1, and the planar map is invertible.
 
-    Source: Rezende & Mohamed, arXiv:1505.05770, §A.1. Taught in: 03b_flows_for_inference, "Planar flows".
+    Source: Rezende & Mohamed, arXiv:1505.05770, §A.1.
     """
     dot = jnp.vdot(u, w)
     return u + (jax.nn.softplus(dot) - 1 - dot) / (jnp.vdot(w, w) + 1e-12) * w
@@ -28,7 +28,7 @@ class Planar(Bijection):
     solved by bisection, so that a planar flow can be fitted to data and obeys every law of a bijection.
     Args: num_dims d. Starts near the identity. Raises: ValueError: d below 1.
     Numerics: bisection to the last digit, then a Newton step, which also carries the derivative.
-    Source: Rezende & Mohamed, arXiv:1505.05770, §4.1. Taught in: 03b_flows_for_inference, "Planar flows".
+    Source: Rezende & Mohamed, arXiv:1505.05770, §4.1.
     """
 
     def __init__(self, num_dims: int, *, rngs: nnx.Rngs):

@@ -22,7 +22,7 @@ class SplineCoupling(Bijection):
 
     Args: mask and hidden_sizes as `AffineCoupling`; num_bins, bound: see `SplineTransformer`; num_context.
     Raises: ValueError: a mask that is not 0/1, keeps all or keeps nothing.
-    Source: Durkan et al., arXiv:1906.04032, §3. Taught in: 03a_masked_and_spline_flows, "Splines".
+    Source: Durkan et al., arXiv:1906.04032, §3.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SplineFlow(Flow):
     """A flow of spline couplings whose masks alternate, scanned: RQ-NSF (C). A new one is the standard normal.
 
     Args: num_dims d ≥ 2; num_layers ≥ 1; the rest as `SplineCoupling`.
-    Source: Durkan et al., arXiv:1906.04032. Taught in: 03a_masked_and_spline_flows, "Splines".
+    Source: Durkan et al., arXiv:1906.04032.
     """
 
     def __init__(

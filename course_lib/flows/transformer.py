@@ -17,7 +17,7 @@ Transformed = tuple[Points, Points]
 class Transformer(Protocol):
     """Each coordinate through its own curve; both directions return (values, log-slopes), elementwise.
 
-    Source: Papamakarios et al., arXiv:1912.02762, §3.1. Taught in: 03a_masked_and_spline_flows, "MADE becomes MAF".
+    Source: Papamakarios et al., arXiv:1912.02762, §3.1.
     """
 
     @property

@@ -180,7 +180,8 @@ class Driver:
             for name, axis, fraction in zip(panel["drag"], (panel["x"], panel["y"]), (0.8, 0.65), strict=True):
                 control = next(c for c in self.sliders if c["name"] == name)
                 want = np.clip(axis["low"] + fraction * (axis["high"] - axis["low"]), control["low"], control["high"])
-                assert abs(values[name] - want) <= 0.02 * (axis["high"] - axis["low"])
+                snap = 0.5 * control["step"] if control["stepped"] else 0.0  # it stops at its steps alone
+                assert abs(values[name] - want) <= 0.02 * (axis["high"] - axis["low"]) + snap
 
     def play(self) -> None:
         if not self.saved.spec["play"]:
