@@ -125,7 +125,7 @@ class SingleStackPixelCNN(nnx.Module):
         self.image_shape, self.likelihood, self.num_classes = tuple(image_shape), likelihood, num_classes
         for size in (*image_shape, num_channels, *dilations, first_radius, 1 if num_classes is None else num_classes):
             require_positive(size, "a size of the network")
-        build, more = type(self).layer, [(num_channels, num_channels, False, RADIUS, d, rngs) for d in dilations]
+        build, more = type(self)._layer, [(num_channels, num_channels, False, RADIUS, d, rngs) for d in dilations]
         self.layers = nnx.List([build(*each) for each in [(1, num_channels, True, first_radius, 1, rngs), *more]])
         shapes = [self.image_shape] + [(1, 1)] * len(dilations)
         self.biases = nnx.List([nnx.Param(jnp.zeros((1, *shape, 4 * num_channels))) for shape in shapes])
