@@ -69,6 +69,7 @@ def times_ms(element: Locator, moves: int) -> tuple[float, float]:
     controls = element.locator("input[type=range]").all()[:4] or element.locator("select").all()
     for control in controls:
         control.scroll_into_view_if_needed()
+        page.wait_for_timeout(300)  # blocks that come into view may shift those below
         box, share = control.bounding_box(), moves // len(controls) + 4
         assert box is not None
         if control.get_attribute("type") == "range":
@@ -98,6 +99,7 @@ def on_the_website(browser: Browser, moves: int) -> list[Row]:
         found = saved_in(notebook_of(chapter))
         with visit(browser, f"http://127.0.0.1:{service.server_port}/{chapter}") as seen:
             settle(seen.page)
+            seen.page.wait_for_function("() => document.querySelector('.bd-article [style*=content-visibility]')")
             for number, saved in enumerate(found):
                 times = times_ms(seen.page.locator(".course-explorer").nth(number), moves)
                 rows.append(Row(saved.title, "website", *times, saved.packed_bytes, None))
