@@ -9,6 +9,7 @@ from course_lib.explorers import Explorer
 from course_lib.explorers.ar2_triangle import ar2_triangle_explorer
 from course_lib.explorers.change_of_variables import change_of_variables_explorer
 from course_lib.explorers.class_sampler import class_sampler_explorer
+from course_lib.explorers.coupling_steps import coupling_steps_explorer
 from course_lib.explorers.divergence import divergence_explorer
 from course_lib.explorers.evidence_bound import evidence_explorer
 from course_lib.explorers.flow_layers import flow_layers_explorer
@@ -85,6 +86,7 @@ EXPLORERS = {
     "generation": _generation,
     "ar2_triangle": ar2_triangle_explorer,
     "change_of_variables": change_of_variables_explorer,
+    "coupling_steps": coupling_steps_explorer,
     "flow_layers": _flow,
     "latent_plane": _plane,
     "divergence": divergence_explorer,

@@ -3,11 +3,15 @@
 import dataclasses
 import itertools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from course_lib.autoregressive import LinearAr
 from course_lib.explorers import Choice, Explorer
+from course_lib.explorers.coupling_steps import CELL
+from course_lib.flows import AffineCoupling, coupling_forward
 from tests.explorers.accuracy import random_values, table_errors
 from tests.explorers.registry import EXPLORERS
 
@@ -96,6 +100,30 @@ def test_every_strip_keeps_its_area():
         np.testing.assert_allclose(
             area, 0.5 * np.abs(np.sum(u * np.roll(v, -1, 1) - np.roll(u, -1, 1) * v, axis=1)), rtol=0.02
         )
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(0.9, 0.8), (-1.0, 1.2), (0.4, -0.7)])
+def test_the_coupling_steps_are_those_of_the_library_s_layer(scale, shift):
+    explorer = BUILT.setdefault("coupling_steps", EXPLORERS["coupling_steps"]())
+    layer = AffineCoupling([1, 0], [3], rngs=nnx.Rngs(0))
+    layer.hidden[0].kernel[...] = jnp.array([[2.0, 2.0, 2.0], [0.0, 0.0, 0.0]])
+    layer.hidden[0].bias[...] = jnp.array([2.0, 0.0, -2.0])
+    layer.last.kernel[...] = jnp.zeros((3, 4)).at[1, 1].set(shift).at[0, 3].set(scale).at[2, 3].set(-scale)
+    layer.last.bias[...] = jnp.zeros(4).at[3].set(-scale)
+    at = {"scale": scale, "shift": shift}
+    z = jnp.asarray(explorer.exact(step=0.0, **at)["nodes"])
+    b, s = layer.shift_and_log_scale(z)
+    mask = jnp.asarray(layer.mask)
+    for step, b_part, s_part in [(1.7, 0.0, 0.0), (2.3, 0.0, 0.3), (3.0, 0.0, 1.0), (3.6, 0.6, 1.0)]:
+        x, _ = coupling_forward(z, b_part * b, s_part * s, mask)
+        np.testing.assert_allclose(explorer.exact(step=step, **at)["nodes"], x, rtol=1e-5, atol=1e-5)
+    done = explorer.exact(step=4.0, **at)
+    np.testing.assert_allclose(done["nodes"], layer.forward(z)[0], rtol=1e-5, atol=1e-5)
+    low, high, bottom, top = CELL
+    centre, within = jnp.array([(low + high) / 2, 0.0]), jnp.stack([jnp.linspace(low, high, 101), jnp.zeros(101)], 1)
+    assert done["log_det"] == pytest.approx(float(layer.forward(centre)[1]), abs=1e-6)
+    area = (top - bottom) * jnp.trapezoid(jnp.exp(layer.forward(within)[1]), within[:, 0])
+    assert done["area"] == pytest.approx(float(area), rel=2e-3)
 
 
 def test_both_gradient_estimators_have_the_exact_mean():
