@@ -271,17 +271,17 @@ def train(model, examples, validation, epochs, rate, batch_size=64):
     return fit(model, negative_log_likelihood, examples, epochs=epochs, optimizer=optimizer, **settings)
 
 
-# %% alt="Training and validation loss in nats over 16 epochs. Both fall steeply at first; the validation loss flattens out above the training loss."
+# %% alt="Training and validation loss in nats over 11 epochs. Both fall steeply at first; the validation loss flattens out above the training loss."
 pixelcnn = PixelCNN((8, 8), 16, (1, 1), first_radius=2, rngs=nnx.Rngs(0))
-history = train(pixelcnn, x_train, x_valid, 16, 1e-2)
+history = train(pixelcnn, x_train, x_valid, 11, 1e-2)
 print(history)
 fig = learning_curves(history)
 
 # %%
 single = SingleStackPixelCNN((8, 8), 16, (1, 1), first_radius=2, rngs=nnx.Rngs(0))
-train(single, x_train, x_valid, 16, 1e-2)
+train(single, x_train, x_valid, 11, 1e-2)
 made = Made(64, (512,), rngs=nnx.Rngs(0))
-train(made, x_train.reshape(-1, 64), x_valid.reshape(-1, 64), 40, 6e-3)
+train(made, x_train.reshape(-1, 64), x_valid.reshape(-1, 64), 30, 6e-3)
 # %% [markdown]
 # **Predict:** which has more parameters, MADE or PixelCNN? Which fits unseen digits better?
 
@@ -367,7 +367,7 @@ grey_train, grey_valid, grey_test = (
     (jnp.asarray(part.images), jnp.asarray(part.labels)) for part in (digits.train, digits.valid, digits.test)
 )
 grey = PixelCNN((8, 8), 16, (1, 1), likelihood=LogisticMixture(17), num_classes=10, first_radius=2, rngs=nnx.Rngs(0))
-print(train(grey, grey_train, grey_valid, 18, 1e-2))
+print(train(grey, grey_train, grey_valid, 12, 1e-2))
 
 # %% [markdown]
 # Likelihoods of images are reported in **bits per dimension**: $-\log_2p(x)$ divided by the number of pixels. The
