@@ -11,7 +11,7 @@ from flax import nnx
 from benchmarks.density import mnist, networks
 from benchmarks.density.data import Binary
 from benchmarks.density.neural import log_prob, train
-from benchmarks.density.run import Run
+from benchmarks.density.run import Row, Run
 from course_lib.autoregressive import Made, enumerate_binary, negative_log_likelihood
 from tests.benchmarks_density.test_density import FAR, chain_data
 
@@ -86,3 +86,25 @@ def test_mnist_is_binarized_the_same_way_each_time(tmp_path, monkeypatch):
         np.savez(path, **bad)
         with pytest.raises(ValueError, match=message):
             mnist.load_mnist(path)
+
+
+def test_four_scans_share_the_time_and_are_mixed(monkeypatch):
+    orderings = mnist.scans()
+    assert len({tuple(ordering) for ordering in orderings.values()}) == 4
+    for ordering in orderings.values():
+        np.testing.assert_array_equal(ordering[ordering], np.arange(784))
+    assert list(orderings["columns"][:2]) == [0, 28]
+    left = []
+
+    def trained(run, name, model, settings, **_):
+        left.append(run.left)
+        np.testing.assert_array_equal(model.ordering[...], orderings[name.removeprefix("made by ")])
+        log_p = np.full(3, -100.0 if name.endswith("columns") else -101.0)
+        return Row(name, log_p, log_p, 10, 2)
+
+    monkeypatch.setattr(mnist, "trained", trained)
+    row = mnist.made_scans(Run(None, 0, time.monotonic() + 400))
+    assert left == pytest.approx([100, 100 + 100 / 3, 200, 400], abs=30)  # no time passes here: each leaves its rest
+    assert row.parameters == 43
+    assert row.epochs == 8
+    assert -101 < row.test[0] <= -100 + 1e-9
