@@ -88,7 +88,7 @@ def test_mnist_is_binarized_the_same_way_each_time(tmp_path, monkeypatch):
             mnist.load_mnist(path)
 
 
-def test_four_scans_share_the_time_and_are_mixed(monkeypatch):
+def test_four_scans_share_the_time_and_are_mixed(chain, monkeypatch):
     orderings = mnist.scans()
     assert len({tuple(ordering) for ordering in orderings.values()}) == 4
     for ordering in orderings.values():
@@ -103,7 +103,7 @@ def test_four_scans_share_the_time_and_are_mixed(monkeypatch):
         return Row(name, log_p, log_p, 10, 2)
 
     monkeypatch.setattr(mnist, "trained", trained)
-    row = mnist.made_scans(Run(None, 0, time.monotonic() + 400))
+    row = mnist.made_scans(Run(chain, 0, time.monotonic() + 400))
     assert left == pytest.approx([100, 100 + 100 / 3, 200, 400], abs=30)  # no time passes here: each leaves its rest
     assert row.parameters == 43
     assert row.epochs == 8
