@@ -106,10 +106,12 @@ def test_every_strip_keeps_its_area():
 def test_the_coupling_steps_are_those_of_the_library_s_layer(scale, shift):
     explorer = BUILT.setdefault("coupling_steps", EXPLORERS["coupling_steps"]())
     layer = AffineCoupling([1, 0], [3], rngs=nnx.Rngs(0))
-    layer.hidden[0].kernel[...] = jnp.array([[2.0, 2.0, 2.0], [0.0, 0.0, 0.0]])
+    kernel, last = layer.hidden[0].kernel, layer.last.kernel  # its last column: r of the moved coordinate
+    b_column = last.shape[1] // 2 - 1
+    kernel[...] = jnp.zeros(kernel.shape).at[0].set(2.0)
     layer.hidden[0].bias[...] = jnp.array([2.0, 0.0, -2.0])
-    layer.last.kernel[...] = jnp.zeros((3, 4)).at[1, 1].set(shift).at[0, 3].set(scale).at[2, 3].set(-scale)
-    layer.last.bias[...] = jnp.zeros(4).at[3].set(-scale)
+    last[...] = jnp.zeros(last.shape).at[1, b_column].set(shift).at[0, -1].set(scale).at[2, -1].set(-scale)
+    layer.last.bias[...] = jnp.zeros(last.shape[1]).at[-1].set(-scale)
     at = {"scale": scale, "shift": shift}
     z = jnp.asarray(explorer.exact(step=0.0, **at)["nodes"])
     b, s = layer.shift_and_log_scale(z)
