@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -43,10 +44,27 @@ def coupling_inverse(x: Points, shift: Points, log_scale: Points, mask: Mask) ->
     return z, -jnp.sum(moved * log_scale, axis=-1)
 
 
+def _places(mask: Mask) -> slice | np.ndarray:
+    """Where the mask is 1; as a slice if the places are equally far apart, since it is faster than an index."""
+    places = np.flatnonzero(mask)
+    steps = np.diff(places)
+    return slice(places[0], places[-1] + 1, max(steps, default=1)) if len(set(steps.tolist())) < 2 else places
+
+
+def _widened(values: Points, mask: Mask) -> Points:
+    """The values in the places where the mask is 1, and 0 in the others."""
+    places, d = _places(mask), len(mask)
+    none = (0, 0, 0)
+    if isinstance(places, slice):
+        sides = (places.start, d - places.stop, places.step - 1)
+        return jax.lax.pad(values, jnp.zeros((), values.dtype), [*[none] * (values.ndim - 1), sides])
+    return jnp.zeros((*values.shape[:-1], d), values.dtype).at[..., places].set(values)
+
+
 class AffineCoupling(Bijection):
     """A coupling layer whose shift and log-scale come from a multilayer perceptron with tanh units.
 
-    As `coupling_forward` and `coupling_inverse`, with (b, r) = MLP(m ⊙ z) and s = c tanh(r / c).
+    As `coupling_forward` and `coupling_inverse`, with (b, r) = MLP(kept z) and s = c tanh(r / c).
     The perceptron's last layer starts at zero, so a new layer is the identity.
 
     Args:
@@ -77,17 +95,19 @@ class AffineCoupling(Bijection):
             )
         require_positive(max_log_scale, "max_log_scale")
         self.num_dims, self.mask, self.max_log_scale = len(given), tuple(map(int, given)), float(max_log_scale)
-        self.num_context, sizes = num_context, [self.num_dims + num_context, *hidden_sizes]
+        kept = sum(self.mask)
+        self.num_context, sizes, moved = num_context, [kept + num_context, *hidden_sizes], self.num_dims - kept
         self.hidden = nnx.List([nnx.Linear(i, o, rngs=rngs) for i, o in pairwise(sizes)])
-        self.last = nnx.Linear(sizes[-1], 2 * self.num_dims, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
+        self.last = nnx.Linear(sizes[-1], 2 * moved, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
 
     def shift_and_log_scale(self, x: Points, context: Context = None) -> tuple[Points, Points]:
-        """The conditioner: b and s from the kept coordinates of `x` (z will do: there they are equal)."""
-        h = with_context(x * jnp.broadcast_to(jnp.asarray(self.mask), x.shape), context, self.num_context)
+        """The conditioner: b and s from the kept coordinates of `x` (z will do: there they are equal); 0 for these."""
+        kept = np.asarray(self.mask) == 1
+        h = with_context(x[..., _places(kept)], context, self.num_context)
         for layer in self.hidden:
             h = jnp.tanh(layer(h))
-        shift, raw = jnp.split(self.last(h), 2, axis=-1)
-        return shift, self.max_log_scale * jnp.tanh(raw / self.max_log_scale)
+        both = _widened(self.last(h).reshape(*x.shape[:-1], 2, -1), ~kept)
+        return both[..., 0, :], self.max_log_scale * jnp.tanh(both[..., 1, :] / self.max_log_scale)
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
         require_event_shape(z, (self.num_dims,), "AffineCoupling")

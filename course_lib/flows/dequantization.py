@@ -18,7 +18,7 @@ def _require_levels(levels: ArrayLike, num_levels: int) -> None:
     given = jnp.asarray(levels)
     if not jnp.issubdtype(given.dtype, jnp.integer):
         raise ValueError(f"levels have dtype {given.dtype}; expected whole numbers 0, …, {num_levels - 1}.")
-    if is_concrete(given) and given.size and not (given.min() >= 0 and given.max() < num_levels):
+    if is_concrete(given) and given.size and not (int(given.min()) >= 0 and int(given.max()) < num_levels):
         raise ValueError(f"levels run from {given.min()} to {given.max()}; expected 0 to {num_levels - 1}.")
 
 
@@ -28,6 +28,7 @@ def dequantize(key: Key[Array, ""], levels: Levels, num_levels: int = 256) -> Po
     E_u log p(y) − d log K ≤ log P(k): a density of y, scaled by the width of the intervals, bounds the probability.
     Args: levels: integers k in 0, …, K − 1; num_levels: K. Raises: ValueError: levels out of range or not integers.
     Source: Theis, van den Oord & Bethge, arXiv:1511.01844, §3.1.
+    Taught in: 03a_masked_and_spline_flows, "Images: dequantization and logits".
     """
     _require_levels(levels, num_levels)
     y = (jnp.asarray(levels, float) + jax.random.uniform(key, np.shape(levels))) / num_levels
@@ -41,6 +42,7 @@ class VariationalDequantizer(nnx.Module):
 
     Args: noise: a flow in d dimensions with `num_context` = d; num_levels: K.
     Source: Ho et al., arXiv:1902.00275, §3.1.
+    Taught in: 03a_masked_and_spline_flows, "Images: dequantization and logits".
     """
 
     def __init__(self, noise: Flow, num_levels: int = 256):

@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike
 
 from course_lib.autoregressive import Fixed
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
+from course_lib.flows.chain import Chain
 from course_lib.flows.conditioner import MaskedConditioner
 from course_lib.flows.flow import Flow
 from course_lib.flows.stack import Stack
@@ -30,6 +31,7 @@ class MaskedAutoregressive(Bijection):
         activation: of the network; with an unbounded one the shifts are unbounded too.
     Raises: ValueError: a size below 1, an ordering that is no permutation.
     Source: Papamakarios et al., arXiv:1705.07057, eq. 3–5; Durkan et al., arXiv:1906.04032, §3.2.
+    Taught in: 03a_masked_and_spline_flows, "MADE becomes MAF".
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class InverseAutoregressive(MaskedAutoregressive):
 
     Args, Raises: as `MaskedAutoregressive`.
     Source: Kingma et al., arXiv:1606.04934, eq. 8–10.
+    Taught in: 03a_masked_and_spline_flows, "The other way about".
     """
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
@@ -88,30 +91,35 @@ class InverseAutoregressive(MaskedAutoregressive):
 
 
 class MAF(Flow):
-    """A stack of `MaskedAutoregressive` layers, every second one in the reverse ordering. Scanned, see `Stack`.
+    """`MaskedAutoregressive` layers, every second one in the reverse ordering. Scanned, see `Stack`.
 
     `log_prob` takes one pass a layer, `sample` d passes a layer. A new MAF is the standard normal.
 
-    Args: num_dims; num_layers; hidden_sizes; options of the layer: transformer, num_context, activation.
+    Args: num_dims; num_layers; hidden_sizes; options of the layer: transformer, num_context, activation;
+        stacked: as in `RealNVP`; a `Chain` takes longer to compile, then runs faster.
     Raises: ValueError: a size below 1.
     Source: Papamakarios et al., arXiv:1705.07057.
+    Taught in: 03a_masked_and_spline_flows, "MADE becomes MAF".
     """
 
     layer_type = MaskedAutoregressive
 
     def __init__(
-        self, num_dims: int, num_layers: int, hidden_sizes: Sequence[int], *, rngs: nnx.Rngs, **options: Any
+        self, num_dims: int, num_layers: int, hidden_sizes: Sequence[int], *,
+        stacked: bool = True, rngs: nnx.Rngs, **options: Any,
     ):  # fmt: skip
         require_positive(num_layers, "num_layers")
         orders = [np.arange(num_dims)[:: 1 if i % 2 == 0 else -1] for i in range(num_layers)]
         build = lambda order: self.layer_type(num_dims, hidden_sizes, ordering=order, rngs=rngs, **options)  # noqa: E731
-        super().__init__(num_dims, Stack([build(order) for order in orders]))
+        super().__init__(num_dims, (Stack if stacked else Chain)([build(order) for order in orders]))
 
 
 class IAF(MAF):
     """As `MAF` with `InverseAutoregressive` layers: `sample` takes one pass a layer, `log_prob` d passes a layer.
 
     Source: Kingma et al., arXiv:1606.04934.
+    Taught in: 03a_masked_and_spline_flows, "The other way about";
+        03b_flows_for_inference, "A posterior shaped like a banana".
     """
 
     layer_type = InverseAutoregressive

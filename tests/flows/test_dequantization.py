@@ -30,7 +30,7 @@ def image_flow(num_levels_alpha: float = 0.05) -> Flow:
 
 
 def test_uniform_noise_stays_within_its_level():
-    y = dequantize(jax.random.key(0), np.full((1000, 2), 255))
+    y = dequantize(jax.random.key(0), np.full((1000, 2), 255, np.uint8))
     assert float(y.min()) >= 255 / 256
     assert float(y.max()) < 1
     np.testing.assert_array_equal(jnp.floor(4 * dequantize(jax.random.key(1), LEVELS, 4)), LEVELS)
