@@ -7,11 +7,14 @@
 # - tell the generative direction of a flow from the normalizing one;
 # - chain maps, with the determinants and the numbering right;
 # - build a coupling layer, check its triangular Jacobian, and train RealNVP on a density in the plane;
-# - say what a flow cannot do, and how a flow serves as $q(z\mid x)$ in variational inference.
+# - grow a flow layer by layer, and measure in nats what each layer buys;
+# - say what a flow cannot do: holes, separated modes, and the stretch that they would need;
+# - predict the error of a round trip in float32 from the stretch of the map;
+# - say how a flow serves as $q(z\mid x)$ in variational inference.
 #
 # **You need** chapter 0, derivatives, and the determinant of a matrix. Logarithms are natural, so likelihoods are in
 # **nats**.
-# **Time:** about two hours; the code itself runs in half a minute.
+# **Time:** about three hours; the code itself runs in less than a minute on two cores.
 
 # %%
 import jax
@@ -20,18 +23,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 from flax import nnx
-from ipywidgets import interact
 from jax.scipy import stats
 from jax.scipy.special import gammaln
 
 from course_lib import notebook
 from course_lib.data import toy_density
 from course_lib.exercises import exercise
+from course_lib.explorers import Axis, Panel, Polygons, Slider, explore
 from course_lib.explorers.change_of_variables import change_of_variables_explorer
+from course_lib.explorers.coupling_steps import coupling_steps_explorer
 from course_lib.explorers.flow_layers import flow_layers_explorer
 from course_lib.figures import flows as draw
 from course_lib.figures.style import BLUE, GREEN, GREY, RED
-from course_lib.flows import Affine, Chain, RealNVP
+from course_lib.flows import Affine, AffineCoupling, Chain, Flow, RealNVP
 from course_lib.probability import standard_normal_log_prob
 from course_lib.training import fit
 
@@ -77,17 +81,42 @@ fig = draw.equal_area_bars(areas, edges, bend(edges, 0.8), (-3.5, 8), tallest=0.
 #
 # $$\int p(x)\,dx=\int\tilde p(z)\,dz=1 .$$
 #
-# **Predict, then move.** Which $b$ leaves every bar alone? What does a negative $b$ do?
+# Once more in slow motion: first the edges move and the heights stay, then the heights follow.
 
 
-# %% alt="Two rows of twelve coloured bars, before and after the map, with a slider that bends the map; at the starting value of the slider the lower row leans to the right."
-@interact(b=(-1.2, 1.2, 0.1))
-def bars(b=0.8):
-    draw.equal_area_bars(areas, edges, bend(edges, b), (-6, 6), tallest=0.6)
-    plt.show()
+# %%
+def bars_in_two_steps(step, b):
+    moved, followed = jnp.clip(step, 0, 1), jnp.clip(step - 1, 0, 1)
+    x_edges = (1 - moved) * edges + moved * bend(edges, b)
+    width, zero = jnp.diff(x_edges), jnp.zeros(12)
+    height = (1 - followed) * areas / jnp.diff(edges) + followed * areas / width
+    left, right = x_edges[:-1], x_edges[1:]
+    corners = jnp.stack([left, zero, left, height, right, height, right, zero], axis=-1)
+    return {"bars": corners.reshape(12, 4, 2), "total": (width * height).sum()}
 
 
 # %% [markdown]
+# **Predict, then move.** After the first step, is the total area above 1, below 1, or 1? Does the sign of $b$ matter?
+# And after the second?
+
+# %%
+explore(
+    bars_in_two_steps,
+    [
+        Slider("step", 0.0, 2.0, 3, 0.0, label="1: edges moved, 2: heights follow", step=0.05, smooth=False),
+        Slider("b", -1.2, 1.2, 13, 0.8, label="bend b", step=0.1),
+    ],
+    [Panel([Polygons("bars", "decoder")], Axis("x", -6, 6), Axis("area / width", 0, 0.6), aspect=2.4)],
+    title="Conservation of area, step by step",
+    description="Twelve bars. In the first step their edges move with the map; in the second their heights follow.",
+    readouts=("total area {total:.3f}",),
+    play="step",
+)  # fmt: skip
+
+# %% [markdown]
+# At first 0.997, since strips beyond $\pm3$ are left out. The first step makes areas: the total is too large for every
+# $b\ne0$, by a factor that section 3.2 computes. The second step takes them away again.
+#
 # ## 3.2 The change of variables
 
 # %% [markdown] tags=["derivation"]
@@ -123,7 +152,20 @@ def log_density(x, b):
 
 
 # %% [markdown]
-# The two forms must give the same numbers.
+# Back to the bars, cut finer and finer.
+#
+# **Predict.** The strips are halved. By which factor does the largest difference between a bar's height and $p(x)$ at
+# its middle fall?
+
+# %% tags=["nbval-check-output"]
+for n in (12, 24, 48, 96):
+    cuts = jnp.linspace(-3, 3, n + 1)
+    heights = jnp.diff(stats.norm.cdf(cuts)) / jnp.diff(bend(cuts, 0.8))
+    middles = bend(0.5 * (cuts[:-1] + cuts[1:]), 0.8)
+    print(f"{n:3} bars: {jnp.abs(heights - jnp.exp(log_density(middles, 0.8))).max():.5f}")
+
+# %% [markdown]
+# By about four: an error of second order, and in the limit none. Now the two forms, which must give the same numbers.
 
 # %% tags=["nbval-check-output"]
 x = jnp.array([-0.5, 1.0, 4.0])
@@ -302,7 +344,8 @@ print(f"total probability of the banana: {density.sum() * cell_area:.4f}")
 #
 # ## 3.5 A chain of maps
 #
-# One simple map bends little. Put $N$ of them in a row: $z=x_0$, then $x_i=g_i(x_{i-1})$, and finally $x_N=x$.
+# One simple map bends little. Put $N$ of them in a row: $z=x_0$, then $x_i=g_i(x_{i-1})$, and finally $x_N=x$. The
+# pushforward of a pushforward is the pushforward of the chain: $(g_2\circ g_1)_*\tilde p=g_{2*}(g_{1*}\tilde p)$.
 
 # %% alt="Five boxes in a row: z equal to x 0, x 1, dots, x N minus 1, and x N equal to x. Red arrows g 1 to g N lead to the right, blue arrows f 1 to f N lead back, each f below the g of the same number."
 fig = draw.chain_diagram()
@@ -425,7 +468,19 @@ def coupling_inverse(x, shift, log_scale, mask):
 
 
 # %% [markdown]
-# Six coordinates, the first three kept, and a conditioner with random weights.
+# In the plane one coordinate is kept and one is moved. Here the conditioner is a network of three tanh units.
+#
+# **Predict, then move.** Which lines of the grid stay straight? Which of the four steps changes the area of the marked
+# cell? What must be known to go back from step 4 to step 2?
+
+# %%
+coupling_steps_explorer()
+
+# %% [markdown]
+# The upright lines stay straight: all points of a line share their copy, hence $b$ and $s$. Only scaling changes areas;
+# shifting shears the cell. On the way back the copy is still there, and so are the two curves.
+#
+# Now six coordinates, the first three kept, and a conditioner with random weights.
 
 # %%
 mask = jnp.array([1, 1, 1, 0, 0, 0])
@@ -575,7 +630,7 @@ print(f"held-out loss {-log_p_flow.mean():.3f} nats, entropy {target.entropy():.
 print(f"KL(p, flow) = {gap:.3f} ± {error:.3f} nats")
 
 # %% [markdown]
-# A good fit, yet the gap is many standard errors: this flow is *not* the data's density. Section 3.8 shows one reason.
+# A good fit, yet the gap is many standard errors: this flow is *not* the data's density. Section 3.9 shows one reason.
 # But it is *a* density: its total must be 1.
 
 # %%
@@ -650,7 +705,92 @@ for ax, cloud, title in zip(axes, (test, z), ("data $x$", "$z=f(x)$"), strict=Tr
     ax.set(title=title, aspect="equal", xlim=(-4, 4), ylim=(-4, 4))
 
 # %% [markdown]
-# ## 3.8 What a flow cannot do
+# ## 3.8 A flow grown layer by layer
+#
+# What does each layer buy? A new coupling layer is the identity. So a trained flow can *grow*: append a layer, train on,
+# append the next.
+#
+# **Predict.** The first layer moves the second coordinate only. What will its best density of the moons look like?
+
+# %% [markdown] tags=["derivation"]
+# The best that one layer can do is known. It keeps $x_1=z_1$, so $x_1$ stays standard normal. And given $x_1$, it makes
+# $x_2=z_2e^{s(x_1)}+b(x_1)$ a normal variable. The loss is smallest if $b$ and $e^s$ are the mean and the standard
+# deviation of $x_2$ given $x_1$ under the data; call the variance $v(x_1)$. A normal density with the right variance has
+# cross-entropy $\frac12\log(2\pi e\,v)$, so
+#
+# $$\text{gap}_1=\mathbb E_p\Bigl[\tfrac12x_1^2+\tfrac12\log2\pi+\tfrac12\log\bigl(2\pi e\,v(x_1)\bigr)\Bigr]-H(p),$$
+#
+# where $H(p)$ is the entropy of the data. No network, however large, gets below it with one layer.
+
+# %%
+axis = jnp.linspace(-4.0, 4.0, 201)
+cell = (axis[1] - axis[0]) ** 2
+weight = cell * jnp.exp(target.log_prob(jnp.stack(jnp.meshgrid(axis, axis), axis=-1)))  # a row for each x_2
+weight_1 = weight.sum(axis=0)
+mean = (weight * axis[:, None]).sum(axis=0) / weight_1
+variance = (weight * (axis[:, None] - mean[None]) ** 2).sum(axis=0) / weight_1
+loss_1 = 0.5 * axis**2 + 0.5 * jnp.log(2 * jnp.pi) + 0.5 * jnp.log(2 * jnp.pi * jnp.e * variance)
+best_with_one = (weight_1 * loss_1).sum() - target.entropy()
+print(f"one layer, at best: {best_with_one:.3f} nats above the entropy")
+
+# %% [markdown]
+# Now grow. `Chain` holds the very layers it is given, so the old ones keep what they have learned.
+
+
+# %%
+def gap_of(model):
+    return (log_p - model.log_prob(test)).mean()
+
+
+def train_briefly(model, data, epochs):
+    schedule = optax.cosine_decay_schedule(2e-3, epochs * (len(data) // 256))
+    settings = {"epochs": epochs, "batch_size": 256, "optimizer": optax.adam(schedule)}
+    return fit(model, negative_log_likelihood, data, key=jax.random.key(7), **settings)
+
+
+# %%
+grown, stages, joined = [], {}, {}
+for k in range(1, 7):
+    grown.append(AffineCoupling([k % 2, (k + 1) % 2], [64, 64], rngs=nnx.Rngs(k)))
+    if k == 5:
+        continue  # the last two at a time
+    growing = Flow(2, Chain(grown))
+    joined[k] = gap_of(growing)
+    train_briefly(growing, train, epochs=6)
+    stages[k] = nnx.clone(growing)
+
+# %% [markdown]
+# As a control, a flow of two layers gets all 30 epochs for itself. So we see what depth buys, and what mere patience.
+
+# %%
+control = RealNVP(2, 2, [64, 64], rngs=nnx.Rngs(0))
+train_briefly(control, train, epochs=30)
+print("layers   gap when joined   gap after 6 epochs")
+for k, model in stages.items():
+    print(f"{k:6} {joined[k]:15.3f} {gap_of(model):18.3f}")
+print(f"two layers, 30 epochs at once: {gap_of(control):.3f}")
+
+# %% alt="Gap to the entropy in nats on a logarithmic axis against the number of layers: it falls at each of five stages. A dashed line, the best possible with one layer, lies just below the first dot; a red cross, two layers trained until the others are done, lies close to the dot of two layers."
+gaps = [gap_of(model) for model in stages.values()]
+plt.plot(list(stages), gaps, "o-", label="grown, 6 epochs a stage")
+plt.axhline(best_with_one, color=GREY, ls="--", label="one layer, at best")
+plt.plot([2], [gap_of(control)], "x", color=RED, ms=9, mew=2, label="two layers, 30 epochs")
+plt.gca().set(xlabel="layers", ylabel="gap to the entropy [nats]", yscale="log")
+_ = plt.yticks([0.1, 0.2, 0.5, 1.0], ["0.1", "0.2", "0.5", "1"])
+legend = plt.legend()
+
+# %% [markdown]
+# The middle column repeats the gap of the stage before: joining costs nothing. And patience does not replace depth.
+
+# %% alt="Five density maps for one, two, three, four and six layers: first an upright blob bent along a wave, then shapes that fold into two crescents, which become thin and separate with more layers."
+fig, axes = plt.subplots(1, 5, figsize=(10, 2.3))
+for ax, (k, model) in zip(axes, stages.items(), strict=True):
+    draw.density_map(ax, model.log_prob, target.bounds, f"{k} layer{'s' * (k > 1)}", top=0.35, cells=100)
+
+# %% [markdown]
+# One layer gives every upright line a single bell. Folds need more.
+#
+# ## 3.9 What a flow cannot do
 #
 # A continuous invertible map with a continuous inverse cannot tear. The base is one piece, so its image is one piece:
 # two separate moons are out of reach, and a **filament** of probability stays between them. We count the samples that
@@ -668,18 +808,125 @@ dots = ax.scatter(*samples[stray].T, s=5, color=RED)
 # Probability spent there is missing elsewhere. If the data put $a$ into a region and the flow puts $s$, the KL
 # divergence is at least $a\ln\frac as+(1-a)\ln\frac{1-a}{1-s}$.
 
+
 # %%
-a, s = 0.001, stray.mean()
-least = a * jnp.log(a / s) + (1 - a) * jnp.log((1 - a) / (1 - s))
-print(f"strays cost at least {least:.3f} of the {gap:.3f} nats")
+def least_cost(a, s):
+    return a * jnp.log(a / s) + (1 - a) * jnp.log((1 - a) / (1 - s))
+
+
+print(f"strays cost at least {least_cost(0.001, stray.mean()):.3f} of the {gap:.3f} nats")
 
 # %% [markdown]
 # So strays alone do not explain the gap: along the moons, too, the density is a little too high or too low.
+#
+# ### Two separated modes
+#
+# The clearest case: two round normal distributions with $\sigma=\frac14$ at $(\pm m,0)$, half of the probability each. No
+# curve, no hole; just a gap.
+
+# %% [markdown] tags=["derivation"]
+# **What an exact flow would need.** Take the one that moves each coordinate by itself. In the first, it carries the lower
+# half of the base into the left mode and the upper half into the right one, with slope $\tilde p(z_1)/p(x_1)$. In the
+# middle, at $z_1=x_1=0$, this is
+#
+# $$\frac{\tilde p(0)}{p(0)}=\frac{1/\sqrt{2\pi}}{e^{-m^2/2\sigma^2}/(\sqrt{2\pi}\,\sigma)}=\sigma\,e^{m^2/2\sigma^2}.$$
+#
+# **What a gentler flow must leave behind.** The *Lipschitz constant* $L$ of $g$ is its largest stretch:
+# $\|g(z)-g(z')\|\le L\,\|z-z'\|$. Let the flow put probability $a$ to the left of $x_1=-\frac m2$ and $c$ to the right of
+# $\frac m2$. These regions are $m$ apart, so the sets of $z$ that land there are at least $m/L$ apart. Of all sets of
+# probability $a$ under $\mathcal N(0,I)$, a half-plane has the smallest neighbourhood (the *Gaussian isoperimetric
+# inequality*), hence $1-c\ge\Phi\bigl(\Phi^{-1}(a)+m/L\bigr)$ with $\Phi$ the normal distribution function. The
+# probability $1-a-c$ in between is the **bridge**. Solved for $L$:
+#
+# $$L\ge\frac{m}{\Phi^{-1}(1-c)-\Phi^{-1}(a)} .$$
+#
+# A thin bridge needs a large stretch, and no finite $L$ does without one (Salmona et al., 2022).
+
+# %%
+sigma = 0.25
+
+
+def two_modes(key, m, n):
+    side_key, noise_key = jax.random.split(key)
+    side = jax.random.rademacher(side_key, (n, 1), float)
+    return sigma * jax.random.normal(noise_key, (n, 2)) + side * jnp.array([m, 0.0])
+
+
+# %% [markdown]
+# The stretch at $z$ is the largest singular value of $\mathrm Dg(z)$. We take the largest among many samples: a little
+# below the true $L$.
+
+
+# %%
+@nnx.jit
+def left_right_stretch(model, m):
+    z = jax.random.normal(jax.random.key(2), (50_000, 2))
+    g = lambda z: model.bijection.forward(z)[0]  # noqa: E731
+    x_1 = g(z)[:, 0]
+    singular_values = jnp.linalg.svd(jax.vmap(jax.jacfwd(g))(z), compute_uv=False)
+    return (x_1 < -m / 2).mean(), (x_1 > m / 2).mean(), singular_values.max()
+
+
+# %%
+modes = {}
+for m in (0.5, 1.0, 1.5, 2.0):
+    modes[m] = RealNVP(2, 6, [64, 64], rngs=nnx.Rngs(0))
+    train_briefly(modes[m], two_modes(jax.random.key(0), m, 20_000), epochs=15)
+
+# %% [markdown]
+# **Predict.** The modes move apart. What becomes of the bridge, and of $L$? Can it keep pace with $\sigma
+# e^{m^2/2\sigma^2}$?
+
+# %%
+print("  m   data between   bridge   cost at least   L needed for it   L measured   exact flow")
+for m, model in modes.items():
+    left, right, stretch = left_right_stretch(model, m)
+    between = stats.norm.cdf(-m / 2 / sigma) - stats.norm.cdf(-1.5 * m / sigma)  # of the right mode; the left is alike
+    bridge, needed = 1 - left - right, m / (stats.norm.ppf(1 - right) - stats.norm.ppf(left))
+    print(f"{m:3} {between:14.1e} {bridge:8.4f} {least_cost(between, bridge):10.4f} nats", end=" ")
+    print(f"{needed:14.0f} {stretch:14.0f} {sigma * jnp.exp(m**2 / (2 * sigma**2)):13.1e}")
+
+# %% alt="Four density maps, modes further and further apart, drawn so dark that both modes are black discs. From m of 1 on a thin dark thread on white ground leads from one disc to the other."
+fig, axes = plt.subplots(1, 4, figsize=(9.6, 2.6))
+for ax, (m, model) in zip(axes, modes.items(), strict=True):
+    draw.density_map(ax, model.log_prob, (-3, 3), f"$m={m}$", top=0.15, cells=200)
+
+# %% [markdown]
+# The bridge becomes thin, never absent: at $m=2$ the data put three points in a hundred thousand there, the flow
+# hundreds. Likelihood hardly feels it; samples show it.
+#
+# **Predict.** Along one training, at $m=1.5$: which grows, which falls?
+
+# %%
+model, data = RealNVP(2, 6, [64, 64], rngs=nnx.Rngs(0)), two_modes(jax.random.key(0), 1.5, 20_000)
+for start, end in ((0, 1), (1, 3), (3, 7), (7, 15)):
+    settings = {"epochs": end - start, "batch_size": 256, "key": jax.random.key(end)}
+    fit(model, negative_log_likelihood, data, optimizer=optax.adam(1e-3), **settings)
+    left, right, stretch = left_right_stretch(model, 1.5)
+    print(f"{end:3} epochs: bridge {1 - left - right:.4f}, L at least {stretch:.0f}")
+
+# %% [markdown]
+# $L$ grows, the bridge falls, and neither comes to an end.
+#
+# ### A hole
+#
+# $g$ carries the plane onto the whole plane: some $z$ go to the middle of a ring. How many?
+
+# %% alt="The learned density of a ring: dark nearly all the way round, with a ragged seam on one side; the inside is not white but faintly grey."
+ring = toy_density("ring")
+ring_flow = RealNVP(2, 6, [64, 64], rngs=nnx.Rngs(0))
+train_briefly(ring_flow, ring.sample(jax.random.key(0), 20_000), epochs=15)
+inside = {"data": ring.sample(jax.random.key(1), 100_000), "flow": ring_flow.sample(jax.random.key(2), (100_000,))}
+for name, points in inside.items():
+    print(f"{name}: {(jnp.linalg.norm(points, axis=1) < 1.2).sum()} of 100,000 points within radius 1.2")
+fig, ax = plt.subplots(figsize=(3.4, 3.4))
+draw.density_map(ax, ring_flow.log_prob, ring.bounds, "learned ring", top=0.1, cells=200)
 
 # %% [markdown] tags=["box"]
 # **Limits of a flow**
-# - *Topology.* One piece stays one piece, and a base without a hole gives a support without a hole. More layers can make
-#   the filaments thinner, never absent. Mixtures of flows or extra dimensions help.
+# - *Topology.* One piece stays one piece, and a base without a hole gives a support without a hole. More layers and more
+#   training make bridges thinner, never absent, and pay with a growing Lipschitz constant. A mixture of flows
+#   (exercise 3.7) or extra dimensions help.
 # - *Dimension.* $z$ and $x$ have the same number of coordinates, so there is no compression; and data on a thinner
 #   surface have no density for a flow to find.
 # - *Kind of map.* An affine coupling is a modest map; many are needed. Splines and autoregressive flows (MAF, IAF) bend
@@ -687,7 +934,135 @@ print(f"strays cost at least {least:.3f} of the {gap:.3f} nats")
 # - *Discrete data.* Densities need continuous data: whole numbers must first receive noise (dequantization).
 
 # %% [markdown]
-# ## 3.9 What flows are for
+# ## 3.10 The round trip in float32
+#
+# On paper $f(g(z))=z$. A computer rounds every result: by a relative error of up to $u=2^{-24}$ in float32, $2^{-53}$ in
+# float64. A flow that stretches a lot pays for it.
+
+# %% [markdown] tags=["derivation"]
+# **One layer.** The moved coordinate $x=ze^s+b$ is stored with an error of up to $u|x|$. The way back multiplies it by
+# $e^{-s}$, so
+#
+# $$|z'-z|\le u\,|x|\,e^{-s},$$
+#
+# up to a few $u|z|$ from the other roundings. Beside a shift $b$, a small $ze^s$ loses its last digits, and nothing
+# brings them back.
+
+# %% [markdown]
+# **Predict.** With $b=1$: at which log-scale $s$ is nothing left of $z$? (In float32, $-\ln u\approx17$.)
+
+# %%
+z = jax.random.normal(jax.random.key(0), (1000, 2))
+for s in (0.0, -4.0, -8.0, -12.0, -16.0, -20.0):
+    layer = jnp.array([0.0, 1.0]), jnp.array([0.0, s]), jnp.array([1, 0])  # shift, log-scale, mask
+    x, _ = coupling_forward(z, *layer)
+    back, _ = coupling_inverse(x, *layer)
+    bound = 2.0**-24 * jnp.abs(x[:, 1]).max() * jnp.exp(-s)
+    print(f"s = {s:5.0f}   error {jnp.abs(back - z).max():.0e}   u |x| exp(-s) = {bound:.0e}")
+
+# %% [markdown] tags=["derivation"]
+# **A chain.** An error $\delta$ made at $x_i$, on the way there or back, returns to $z$ through $f_i,\dots,f_1$. To first
+# order it arrives as $\mathrm D(f_1\circ\dots\circ f_i)(x_i)\,\delta$. The largest stretch of that matrix is one over the
+# smallest singular value $\sigma_{\min}$ of $\mathrm D(g_i\circ\dots\circ g_1)(z)$. Two roundings a layer add up to
+#
+# $$\|z'-z\|\le u\sum_{i=1}^{N}\frac{2\,\|x_i\|}{\sigma_{\min}\bigl(\mathrm D(g_i\circ\dots\circ g_1)(z)\bigr)} .$$
+#
+# A layer with $|s|\le c$ makes $\sigma_{\min}$ smaller by a factor of about $e^{-c}$ at most, and the slope of its
+# conditioner adds to that. So errors may grow *exponentially* with depth.
+
+
+# %%
+def round_trip_error(layers, z):
+    x = z
+    for layer in layers:
+        x, _ = layer.forward(x)
+    for layer in reversed(layers):
+        x, _ = layer.inverse(x)
+    return float(jnp.abs(x - z).max())
+
+
+def error_in_units_of_u(layers, z):
+    x, jacobian, total = z, jnp.eye(2), 0.0
+    for layer in layers:
+        jacobian = jax.vmap(jax.jacfwd(lambda t, layer=layer: layer.forward(t)[0]))(x) @ jacobian
+        x, _ = layer.forward(x)
+        total += 2 * jnp.linalg.norm(x, axis=-1) / jnp.linalg.svd(jacobian, compute_uv=False)[:, -1]
+    return float(total.max())
+
+
+# %% [markdown]
+# Layers with random conditioners, up to 64 of them, with a narrow bound $c=\frac14$ and a wide one, $c=4$. Each depth in
+# both precisions.
+
+
+# %%
+def random_layers(num_layers, c):
+    layers = RealNVP(2, num_layers, [16], max_log_scale=c, rngs=nnx.Rngs(0)).bijection.bijections
+    for i, layer in enumerate(layers):
+        layer.last.kernel[...] = 0.25 * jax.random.normal(jax.random.key(i), layer.last.kernel.shape)
+    return list(layers)
+
+
+depths, z = (1, 2, 4, 8, 16, 32, 64), jax.random.normal(jax.random.key(1), (200, 2))
+errors = {}
+for c in (0.25, 4.0):
+    layers = random_layers(64, c)
+    errors[c, "float32"] = [round_trip_error(layers[:n], z) for n in depths]
+    with jax.enable_x64(True):  # float64 within this block
+        z_64 = jnp.asarray(z, jnp.float64)
+        errors[c, "float64"] = [round_trip_error(layers[:n], z_64) for n in depths]
+        errors[c, "units"] = np.array([error_in_units_of_u(layers[:n], z_64) for n in depths])
+
+# %% [markdown]
+# **Predict.** On a logarithmic axis, how far apart are the curves of the two precisions? Do they run in parallel?
+
+# %% alt="Two panels, c of one quarter and c of 4. Round-trip error on a logarithmic axis against depth: dots for float32 and for float64 rise side by side, nearly nine decades apart, each below its dashed estimate. For c of 4 they rise faster, in float32 to an error as large as the points themselves."
+fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.4), sharey=True)
+for ax, c in zip(axes, (0.25, 4.0), strict=True):
+    for kind, u, colour in (("float32", 2.0**-24, RED), ("float64", 2.0**-53, BLUE)):
+        ax.semilogy(depths, errors[c, kind], "o-", color=colour, label=kind)
+        ax.semilogy(depths, u * errors[c, "units"], "--", color=colour, lw=1, label=f"estimate, {kind}")
+    ax.set(title=f"$|s|\\leq {c:g}$", xlabel="layers", ylim=(1e-17, 1e3))
+axes[0].set_ylabel("largest error of the round trip")
+legend = axes[0].legend(fontsize=9)
+
+# %% [markdown]
+# By about $2^{29}$, nearly nine decades, all along. The estimate lies above the error: it adds up what partly cancels.
+# After 64 wide layers hardly a digit of $z$ is left in float32.
+#
+# And the trained flow of section 3.7?
+
+# %%
+layers = list(flow.bijection.bijections)
+z = jax.random.normal(jax.random.key(8), (1000, 2))
+x = test[:1000]
+log_p_32 = flow.log_prob(x)
+with jax.enable_x64(True):
+    units = error_in_units_of_u(layers, jnp.asarray(z, jnp.float64))
+    difference = float(jnp.abs(flow.log_prob(jnp.asarray(x, jnp.float64)) - log_p_32).max())
+print(f"round trip: error {round_trip_error(layers, z):.1e}, estimate {2.0**-24 * units:.1e}")
+print(f"log-density, float32 against float64: {difference:.1e} nats at most")
+
+# %% [markdown]
+# ### What goes wrong: a log-scale without bound
+#
+# Give a layer a linear conditioner, $s=r=x_1/10$, and one outlier, $x=(-1000,1)$. **Predict** the factor $e^{-s}$.
+
+# %% tags=["nbval-check-output"]
+outlier = jnp.array([[-1000.0, 1.0]])
+for c in (1e6, 2.0):  # the first bound is never felt
+    one_layer = Flow(2, AffineCoupling([1, 0], [], max_log_scale=c, rngs=nnx.Rngs(0)))
+    weights = one_layer.bijection.last.kernel
+    weights[...] = jnp.zeros(weights.shape).at[0, -1].set(0.1)  # to r of the moved coordinate
+    loss, gradients = nnx.value_and_grad(negative_log_likelihood)(one_layer, outlier)
+    finite = all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradients))
+    print(f"|s| < {c:9,.0f}: loss {loss:,.0f} nats, gradient finite: {finite}")
+
+# %% [markdown]
+# One outlier, and training is over. Therefore `AffineCoupling` takes $s=c\tanh(r/c)$: near zero $s\approx r$, but no
+# layer stretches or shrinks a coordinate by more than $e^c$.
+#
+# ## 3.11 What flows are for
 #
 # **Density estimation** we have done: exact likelihoods, samples in one pass.
 #
@@ -788,7 +1163,10 @@ legend = plt.legend()
 # - In a chain the log-determinants add, each taken where its map is applied: $f_i$ at $x_i$. The last $g$ is undone first.
 # - A coupling layer is inverted by a formula, and its Jacobian is triangular, if the conditioner reads kept coordinates
 #   only.
-# - RealNVP comes within a few hundredths of a nat of the two moons, and leaves a filament between them.
+# - RealNVP comes within a tenth of a nat of the two moons, and leaves a filament between them. A flow can grow:
+#   a new layer is the identity, and each one narrows the gap.
+# - Separated modes stay joined by a bridge. Its probability bounds the Lipschitz constant from below.
+# - Rounding errors come back to $z$ multiplied by the stretch of the inverse; bounded log-scales bound it.
 # - As $q(z\mid x)$, a flow closes part of the gap between the lower bound and $\ln p(x)$.
 
 # %% [markdown] tags=["exercise"]
@@ -907,12 +1285,64 @@ with exercise("3.5") as check:
         hint="Stretching spreads probability: it raises the entropy.",
     )  # fmt: skip
 
+# %% [markdown] tags=["exercise"]
+# ### Exercise 3.6 — A pushforward without a flow
+# $g(z)=z^2$ has no inverse: two points $z$ go to each $x>0$. The pushforward exists all the same, since both strips bring
+# their probability along: $p(x)=\sum_{z:\,g(z)=x}\tilde p(z)/|\mathrm Dg(z)|$. Write $\log p(x)$ for $z\sim\mathcal N(0,1)$.
+
+
+# %% tags=["exercise"]
+def square_log_prob(x):
+    ### BEGIN SOLUTION
+    z = jnp.sqrt(x)
+    return jnp.logaddexp(log_base(z), log_base(-z)) - jnp.log(2 * z)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("3.6") as check:
+    t = jnp.array([0.1, 0.5, 1.0, 4.0])
+    check.close(
+        "chi-squared with one degree of freedom", square_log_prob(t), stats.chi2.logpdf(t, 1.0),
+        hint="The two points are ±√x, and |Dg| is 2√x at both.",
+    )  # fmt: skip
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 3.7 — Two flows and a coin
+# A coin chooses one of several flows, each with the same probability; the flow makes $x$. Write $\log p(x)$. (It cuts the
+# bridge of section 3.9, and keeps an exact likelihood. But there is no single $z$ for an $x$ any more.)
+
+
+# %% tags=["exercise"]
+def mixture_log_prob(flows, x):
+    ### BEGIN SOLUTION
+    each = jnp.stack([one.log_prob(x) for one in flows])
+    return jax.nn.logsumexp(each, axis=0) - jnp.log(len(flows))
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("3.7") as check:
+    pair = [Flow(2, Affine(shift=[side * 2.0, 0.0], scale=[sigma, sigma])) for side in (-1, 1)]
+    t = jnp.array([[-2.0, 0.1], [1.8, 0.0], [0.0, 0.0]])
+    density = (
+        sum(stats.norm.pdf(t[:, 0], centre, sigma) for centre in (-2.0, 2.0)) * stats.norm.pdf(t[:, 1], 0, sigma) / 2
+    )
+    check.close(
+        "two normal densities, half each", mixture_log_prob(pair, t), jnp.log(density), rtol=1e-4,
+        hint="Average probabilities, not logarithms; `jax.nn.logsumexp` adds without underflow.",
+    )  # fmt: skip
+
 # %% [markdown] tags=["frame"]
 # ## Sources
 #
 # - I. Kobyzev, S. Prince, M. Brubaker: *Normalizing Flows: An Introduction and Review of Current Methods*, 2019,
 #   arXiv:1908.09257. Definitions, directions and chains; §2.2.2 for variational inference.
 # - L. Dinh, J. Sohl-Dickstein, S. Bengio: *Density estimation using Real NVP*, 2016, arXiv:1605.08803. Coupling layers.
+# - A. Salmona, V. De Bortoli, J. Delon, A. Desolneux: *Can Push-forward Generative Models Fit Multimodal Distributions?*,
+#   2022, arXiv:2206.14476. Bridges and Lipschitz constants.
+# - J. Behrmann, P. Vicol, K.-C. Wang, R. Grosse, J.-H. Jacobsen: *Understanding and Mitigating Exploding Inverses in
+#   Invertible Neural Networks*, 2021, arXiv:2006.09347. Round trips, and what bounds them.
 # - G. Papamakarios, E. Nalisnick, D. Rezende, S. Mohamed, B. Lakshminarayanan: *Normalizing Flows for Probabilistic
 #   Modeling and Inference*, 2019, arXiv:1912.02762.
 # - D. Rezende, S. Mohamed: *Variational Inference with Normalizing Flows*, 2015, arXiv:1505.05770.
@@ -923,5 +1353,6 @@ with exercise("3.5") as check:
 #
 # ## Next
 #
-# A flow keeps all dimensions. Chapter 4, **Auto-encoder**, gives that up: it squeezes the data through a small latent
-# space, and loses the exact likelihood on the way. Chapter 5 wins back a bound on it.
+# Two chapters go deeper: 3a, *Masked and spline flows*, whose layers bend more, and 3b, *Flows for inference*, which
+# takes up section 3.11. All these flows keep all dimensions. Chapter 4, **Auto-encoder**, gives that up: it squeezes the
+# data through a small latent space, and loses the exact likelihood on the way. Chapter 5 wins back a bound on it.
