@@ -44,14 +44,14 @@ def coupling_inverse(x: Points, shift: Points, log_scale: Points, mask: Mask) ->
     return z, -jnp.sum(moved * log_scale, axis=-1)
 
 
-def _places(mask: Mask) -> slice | np.ndarray:
+def _places(mask: np.ndarray) -> slice | np.ndarray:
     """Where the mask is 1; as a slice if the places are equally far apart, since it is faster than an index."""
     places = np.flatnonzero(mask)
     steps = np.diff(places)
     return slice(places[0], places[-1] + 1, max(steps, default=1)) if len(set(steps.tolist())) < 2 else places
 
 
-def _widened(values: Points, mask: Mask) -> Points:
+def _widened(values: Array, mask: np.ndarray) -> Array:
     """The values in the places where the mask is 1, and 0 in the others."""
     places, d = _places(mask), len(mask)
     none = (0, 0, 0)
