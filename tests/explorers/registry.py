@@ -20,6 +20,8 @@ from course_lib.explorers.masks import mask_explorer
 from course_lib.explorers.receptive_field import receptive_field_explorer
 from course_lib.explorers.reparameterization import reparameterization_explorer
 from course_lib.explorers.ring import ring_explorer
+from course_lib.explorers.spline_knots import spline_knots_explorer
+from course_lib.flows import rational_quadratic_forward
 
 
 def random_layers(rng: np.random.Generator, *sizes: int, last: str = "sigmoid") -> list:
@@ -92,6 +94,7 @@ EXPLORERS = {
     "divergence": divergence_explorer,
     "evidence_bound": evidence_explorer,
     "ring": ring_explorer,
+    "spline_knots": lambda: spline_knots_explorer(rational_quadratic_forward),
     "receptive_field": _receptive_field,
     "reparameterization": reparameterization_explorer,
     "latent_sliders": _sliders,

@@ -153,3 +153,31 @@ def test_the_ar2_triangle_shows_the_process_of_its_coefficients():
             assert shown["deviation"] == pytest.approx(np.sqrt(gamma[0]), rel=1e-3)
             density = np.clip(np.log10(process.spectral_density(np.linspace(0, 0.5, 33))), -2.5, 2.5)
             np.testing.assert_allclose(shown["spectrum"], density, atol=2e-3)
+
+
+def test_the_moving_spline_is_the_library_s_and_its_bins_keep_their_areas():
+    import jax.numpy as jnp
+
+    from course_lib.flows import rational_quadratic_forward, rational_quadratic_inverse
+
+    explorer = BUILT.setdefault("spline_knots", EXPLORERS["spline_knots"]())
+    rng = np.random.default_rng(0)
+    for base in (0, 1):
+        values = {**random_values(explorer, rng), "base": base}
+        exact = explorer.exact(**values)
+        places = [-3.0, -1.5, values["knot_z"], 1.5, 3.0], [-3.0, -1.5, values["knot_x"], 1.5, 3.0]
+        rows = [jnp.asarray(row, jnp.float32) for row in (*places, [1.0, 1.0, values["slope"], 1.0, 1.0])]
+        knots = [jnp.broadcast_to(row, (len(exact["z"]), 5)) for row in rows]
+        x, log_slope = rational_quadratic_forward(jnp.asarray(exact["z"]), *knots)
+        np.testing.assert_allclose(exact["x"], x, atol=1e-5)
+        np.testing.assert_allclose(np.log(exact["slope"]), log_slope, atol=1e-4)
+        np.testing.assert_allclose(
+            rational_quadratic_inverse(jnp.asarray(exact["x"]), *knots)[0], exact["z"], atol=1e-3
+        )
+        assert exact["area"] == pytest.approx(exact["area_before"], abs=1e-3)
+        strips = [exact["base_strips"], exact["strips"]]
+        areas = [
+            0.5 * np.abs(np.sum(s[..., 0] * np.roll(s[..., 1], -1, 1) - np.roll(s[..., 0], -1, 1) * s[..., 1], axis=1))
+            for s in strips
+        ]
+        np.testing.assert_allclose(areas[0], areas[1], atol=0.01)
