@@ -50,6 +50,7 @@ class MaskedConditioner(nnx.Module):
     Args: ordering: coordinate o_d is the d-th; num_outputs: P; num_context; activation: a, with a bound (tanh) the
         parameters stay bounded for any x.
     Source: Papamakarios, Pavlakou & Murray, arXiv:1705.07057, §3.
+    Taught in: 03a_masked_and_spline_flows, "MADE becomes MAF".
     """
 
     def __init__(

@@ -18,6 +18,7 @@ class Permutation(Bijection):
     """x_i = z_{o_i}: the coordinates in another order; log|det| = 0 in both directions.
 
     Args: order: o, each of 0, …, d − 1 once. Raises: ValueError: not a permutation.
+    Taught in: 03a_masked_and_spline_flows, "Mixing the coordinates".
     """
 
     def __init__(self, order: ArrayLike | Sequence):
@@ -42,6 +43,7 @@ class InvertibleLinear(Bijection):
     P (a permutation) and the signs of s stay fixed; L (1 on its diagonal), U (strictly upper) and log|s| are learned.
     Args: num_dims d. W starts as a random rotation. Raises: ValueError: d below 1.
     Source: Kingma & Dhariwal, arXiv:1807.03039, eq. 10–11.
+    Taught in: 03a_masked_and_spline_flows, "Mixing the coordinates".
     """
 
     def __init__(self, num_dims: int, *, rngs: nnx.Rngs):

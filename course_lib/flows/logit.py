@@ -27,6 +27,7 @@ class Logit(Bijection):
     Raises: ValueError: α out of range; inverse: an x whose u is not between 0 and 1.
     Numerics: float32 cannot tell σ(z) from 1 beyond z ≈ 17, so a large logit does not come back.
     Source: Dinh et al., arXiv:1605.08803, §4.1; Papamakarios et al., arXiv:1705.07057, §4.3.
+    Taught in: 03a_masked_and_spline_flows, "Images: dequantization and logits".
     """
 
     def __init__(self, num_dims: int, alpha: float | int = 0.0):
@@ -61,6 +62,7 @@ def logit_bits_per_dim(
 
     Args: log_prob: log p(z) in nats; logits: z of dequantized levels (k + u) / K, see `Logit`; num_levels: K.
     Source: Papamakarios et al., arXiv:1705.07057, appendix on bits per pixel.
+    Taught in: 03a_masked_and_spline_flows, "Images: dequantization and logits".
     """
     d = logits.shape[-1]
     log_det = (jnp.log1p(-2 * alpha) - _log_slope_of_sigmoid(logits)).sum(axis=-1)

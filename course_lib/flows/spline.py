@@ -40,6 +40,7 @@ def rational_quadratic_forward(z: Values, knots_z: Knots, knots_x: Knots, slopes
     Returns: x and log dx/dz, elementwise.
     Numerics: outside of the knots the curve goes on with the slope of the first or last knot: finite for |z| ≤ 1e4.
     Source: Durkan, Bekasov, Murray & Papamakarios, arXiv:1906.04032, eq. 4–5.
+    Taught in: 03a_masked_and_spline_flows, "Splines".
     """
     t = jnp.clip(z, knots_z[..., 0], knots_z[..., -1])
     start, width, low, height, left, right = _in_its_bin(t, knots_z, knots_z, knots_x, slopes)
@@ -79,6 +80,7 @@ def spline_knots(
     widths = min + (2B − K min) softmax(raw), heights likewise; slopes = min + softplus(raw + const), 1 at both ends.
 
     Source: Durkan et al., arXiv:1906.04032, §3.1.
+    Taught in: 03a_masked_and_spline_flows, "Splines".
     """
     num_bins = (raw.shape[-1] + 1) // 3
     widths, heights, slopes = jnp.split(raw, [num_bins, 2 * num_bins], axis=-1)

@@ -23,6 +23,7 @@ class SplineCoupling(Bijection):
     Args: mask and hidden_sizes as `AffineCoupling`; num_bins, bound: see `SplineTransformer`; num_context.
     Raises: ValueError: a mask that is not 0/1, keeps all or keeps nothing.
     Source: Durkan et al., arXiv:1906.04032, §3.
+    Taught in: 03a_masked_and_spline_flows, "Splines".
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class SplineFlow(Flow):
 
     Args: num_dims d ≥ 2; num_layers ≥ 1; the rest as `SplineCoupling`.
     Source: Durkan et al., arXiv:1906.04032.
+    Taught in: 03a_masked_and_spline_flows, "Splines".
     """
 
     def __init__(

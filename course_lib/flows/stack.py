@@ -19,6 +19,7 @@ class Stack(Bijection):
 
     Raises: ValueError: no layers, or layers of different structure.
     Numerics: compile time does not grow with N; a step runs about as fast as the unrolled chain.
+    Taught in: 03a_masked_and_spline_flows, "Deep flows compile once".
     """
 
     def __init__(self, layers: Sequence[Bijection]):

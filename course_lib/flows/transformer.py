@@ -18,6 +18,7 @@ class Transformer(Protocol):
     """Each coordinate through its own curve; both directions return (values, log-slopes), elementwise.
 
     Source: Papamakarios et al., arXiv:1912.02762, §3.1.
+    Taught in: 03a_masked_and_spline_flows, "Splines".
     """
 
     @property
@@ -52,6 +53,7 @@ class SplineTransformer:
     """A rational-quadratic spline of K = `num_bins` bins on [−B, B], B = `bound`; the identity outside.
 
     The 3K − 1 parameters are those of `spline_knots`; data should lie within the bound.
+    Taught in: 03a_masked_and_spline_flows, "Splines".
     """
 
     num_bins: int = 8
