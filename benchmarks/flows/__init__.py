@@ -1,0 +1,1 @@
+"""How well the flows fit, and how fast they train and sample: `python -m benchmarks.flows`."""
