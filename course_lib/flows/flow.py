@@ -54,5 +54,8 @@ def negative_log_likelihood(model: Flow, batch: Points, key: Key[Array, ""] | No
 def conditional_negative_log_likelihood(
     model: Flow, batch: tuple[Points, Array], key: Key[Array, ""] | None = None
 ) -> Scalar:
-    """−(1/n) Σ log p(x | context) in nats for a batch (x, context): the loss of a conditional flow."""
+    """−(1/n) Σ log p(x | context) in nats for a batch (x, context): the loss of a conditional flow.
+
+    Taught in: 03b_flows_for_inference, "One flow for every observation".
+    """
     return -jnp.mean(model.log_prob(*batch))

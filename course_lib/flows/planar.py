@@ -13,6 +13,7 @@ def constrained_direction(u: Float[Array, " d"], w: Float[Array, " d"]) -> Float
     """û = u + (m(u·w) − u·w) w / ‖w‖², m(a) = −1 + log(1 + eᵃ): then û·w > −1, and the planar map is invertible.
 
     Source: Rezende & Mohamed, arXiv:1505.05770, §A.1.
+    Taught in: 03b_flows_for_inference, "What goes wrong: the layer folds".
     """
     dot = jnp.vdot(u, w)
     return u + (jax.nn.softplus(dot) - 1 - dot) / (jnp.vdot(w, w) + 1e-12) * w
@@ -29,6 +30,7 @@ class Planar(Bijection):
     Args: num_dims d. Starts near the identity. Raises: ValueError: d below 1.
     Numerics: bisection to the last digit, then a Newton step, which also carries the derivative.
     Source: Rezende & Mohamed, arXiv:1505.05770, §4.1.
+    Taught in: 03b_flows_for_inference, "One planar layer, one ridge".
     """
 
     def __init__(self, num_dims: int, *, rngs: nnx.Rngs):

@@ -25,7 +25,8 @@ def iwae_bound(
 
     k = 1 is the ELBO; in expectation it rises with k towards ln p(x).
     Source: Burda et al., arXiv:1509.00519, eq. 8.
-    Taught in: 05_variational_autoencoder, "Why not simply draw from the prior?".
+    Taught in: 05_variational_autoencoder, "Why not simply draw from the prior?";
+        03b_flows_for_inference, "Weights repair what is left".
     """
     log_weights = jnp.subtract(log_joint, log_q)
     return logsumexp(log_weights, axis=axis) - math.log(log_weights.shape[axis])
@@ -36,7 +37,8 @@ def effective_sample_size(log_weights: Float[ArrayLike, "..."], axis: int = 0) -
 
     Returns: from 1 (one weight carries all) to k (all equal); 0 where every weight is 0.
     Numerics: in log space; the common scale of the weights cancels.
-    Taught in: 05_variational_autoencoder, "Why not simply draw from the prior?".
+    Taught in: 05_variational_autoencoder, "Why not simply draw from the prior?";
+        03b_flows_for_inference, "Weights repair what is left".
     """
     log_weights = jnp.asarray(log_weights)
     any_weight = (log_weights > -jnp.inf).any(axis=axis, keepdims=True)
