@@ -44,7 +44,7 @@ def search(
         decay = optax.adamw(settings.get("rate", 1e-3), weight_decay=settings.get("decay", 0.0), mask=_matrices)
         course = train(
             model, loss(settings), data.train, data.valid, validation_loss=validation_loss, key=run.key(name),
-            optimizer=decay, epochs=settings.get("epochs", 300), batch_size=min(BATCH, len(data.train)),
+            optimizer=decay, epochs=settings.get("epochs", 300), batch_size=min(settings.get("batch", BATCH), len(data.train)),
             patience=PATIENCE, deadline=run.deadline - (run.left / 2 if i + 1 < len(candidates) else 0), average=0.8,
             every=every, name=f"{name} {i + 1}/{len(candidates)}",
         )  # fmt: skip
@@ -76,9 +76,9 @@ def nade(run: Run) -> Row:
 def made(run: Run) -> Row:
     """MADE, natural ordering; with direct connections it starts as the FVSBN chosen on validation."""
     candidates = [
-        {"hidden": (500,), "start": "fvsbn", "rate": 5e-4, "dropout": 0.0, "decay": 0.2},
+        {"hidden": (500,), "start": "fvsbn", "rate": 2e-3, "dropout": 0.0, "decay": 0.1, "batch": 10},
+        {"hidden": (500,), "start": "fvsbn", "rate": 1e-3, "dropout": 0.0, "decay": 0.1, "batch": 10},
         {"hidden": (200,), "start": "fvsbn", "rate": 5e-4, "dropout": 0.2, "decay": 0.3},
-        {"hidden": (1000,), "start": "fvsbn", "rate": 5e-4, "dropout": 0.0, "decay": 0.1},
         {"hidden": (500,), "start": "random", "rate": 1e-3, "dropout": 0.0, "decay": 0.0},
         {"hidden": (500,), "start": "random", "rate": 2e-3, "dropout": 0.4, "decay": 0.1, "epochs": 600},
     ]
