@@ -52,7 +52,7 @@ every_flow = pytest.mark.parametrize("name", FLOWS)
 @every_flow
 def test_a_new_flow_is_the_standard_normal(name):
     x = jax.random.normal(jax.random.key(0), (5, 3))
-    np.testing.assert_allclose(FLOWS[name](3).log_prob(x), standard_normal_log_prob(x), **FLOAT32)
+    np.testing.assert_allclose(jax.jit(FLOWS[name](3).log_prob)(x), standard_normal_log_prob(x), **FLOAT32)
 
 
 @pytest.mark.parametrize("name", [*FLOWS, *OTHERS])
@@ -60,8 +60,7 @@ def test_values_and_gradients_stay_finite_far_from_the_data(name):
     model = perturbed((FLOWS | OTHERS)[name](), 0)
     sizes = jnp.repeat(jnp.array([0.0, 1.0, 5.0, 1e2, 1e4]), 3)[:, None]
     x = jnp.broadcast_to(sizes, (15, 2)) * jnp.tile(jnp.array([[1.0, 1.0], [-1.0, 1.0], [0.0, -1.0]]), (5, 1))
-    loss, gradients = nnx.jit(nnx.value_and_grad(negative_log_likelihood))(model, x, None)
-    in_x = jax.jit(jax.grad(lambda t: model.log_prob(t).sum()))(x)
+    loss, (gradients, in_x) = nnx.jit(nnx.value_and_grad(negative_log_likelihood, argnums=(0, 1)))(model, x)
     assert np.isfinite(loss)
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
     assert np.isfinite(in_x).all()
@@ -71,8 +70,9 @@ def test_values_and_gradients_stay_finite_far_from_the_data(name):
 @pytest.mark.parametrize("size", [1e2, 1e4])
 def test_splines_are_the_identity_far_outside(size):
     model, x = perturbed(FLOWS["SplineFlow"](), 0), jnp.array([[size, -size]])
-    np.testing.assert_array_equal(model.bijection.inverse(x)[0], x)
-    np.testing.assert_array_equal(model.bijection.inverse(x)[1], jnp.zeros(1))
+    z, log_det = jax.jit(model.bijection.inverse)(x)
+    np.testing.assert_array_equal(z, x)
+    np.testing.assert_array_equal(log_det, jnp.zeros(1))
 
 
 @hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
@@ -82,10 +82,10 @@ def test_splines_of_any_shape_come_back_and_increase(batch, num_bins, bound, see
     z = jnp.asarray(rng.normal(size=batch) * bound, jnp.float32)
     knots = spline_knots(jnp.asarray(rng.normal(size=(*batch, 3 * num_bins - 1)), jnp.float32), bound)
     assert all(k.shape == (*batch, num_bins + 1) for k in knots)
-    assert all((jnp.diff(k) > 0).all() for k in knots[:2])
+    assert all((np.diff(k) > 0).all() for k in knots[:2])
     x, log_slope = rational_quadratic_forward(z, *knots)
     back, log_slope_back = rational_quadratic_inverse(x, *knots)
-    slack = {"rtol": 1e-4, "atol": 1e-4 * bound * max(1, float(jnp.exp(-log_slope.min())))}  # flat pieces lose digits
+    slack = {"rtol": 1e-4, "atol": 1e-4 * bound * max(1, float(np.exp(-np.min(log_slope))))}  # flat pieces lose digits
     np.testing.assert_allclose(back, z, **slack)
     assert log_slope_back.shape == tuple(batch)
     assert np.isfinite(log_slope).all()
@@ -134,11 +134,12 @@ def test_one_direction_of_maf_is_the_other_of_iaf():
 def test_a_context_changes_the_density_and_one_serves_a_batch(name):
     model = perturbed(FLOWS[name](3, num_context=2), 0, scale=0.4)
     x, context = jax.random.normal(jax.random.key(0), (4, 3)), jnp.array([1.0, -1.0])
-    log_p = model.log_prob(x, context)
-    np.testing.assert_allclose(log_p, model.log_prob(x, jnp.broadcast_to(context, (4, 2))), **FLOAT32)
-    assert (jnp.abs(log_p - model.log_prob(x, -context)) > 1e-4).all()
-    assert model.sample(jax.random.key(1), (4,), context).shape == (4, 3)
-    loss = conditional_negative_log_likelihood(model, (x, jnp.broadcast_to(context, (4, 2))))
+    log_prob, many = jax.jit(model.log_prob), jnp.broadcast_to(context, (4, 2))
+    log_p = log_prob(x, context)
+    np.testing.assert_allclose(log_p, log_prob(x, many), **FLOAT32)
+    assert (jnp.abs(log_p - log_prob(x, -context)) > 1e-4).all()
+    assert jax.jit(lambda key: model.sample(key, (4,), context))(jax.random.key(1)).shape == (4, 3)
+    loss = jax.jit(lambda x, c: conditional_negative_log_likelihood(model, (x, c)))(x, many)
     np.testing.assert_allclose(loss, -log_p.mean(), **FLOAT32)
     for wrong in (None, jnp.zeros(3), jnp.zeros((2, 2))):
         with pytest.raises(ValueError, match="was built with num_context=2: give"):

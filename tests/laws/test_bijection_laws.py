@@ -15,7 +15,7 @@ from tests.laws.bijections import BIJECTIONS, DATA_DOMAIN, Bend, alternating
 from tests.laws.registry import perturbed
 from tests.tolerances import FLOAT64, ROUND_TRIP
 
-DIMENSIONS = (2, 3, 7)
+DIMENSIONS = (2, 7)  # three dimensions are tested in float64
 every_bijection = pytest.mark.parametrize("name", BIJECTIONS)
 every_dimension = pytest.mark.parametrize("d", DIMENSIONS)
 
@@ -31,15 +31,16 @@ def data_points(name: str, d: int):
 def evaluate(bijection: Bijection, z, x=None) -> dict:
     """All that the laws look at, in one compiled call: both directions there and back, log-dets and Jacobians.
 
+    The Jacobian and the value come from one trace; that points do not mix is a law of its own.
+
     Forward starts at z, inverse at x (None: at z).
     """
 
     def direction(there, back, start):
-        value, log_det = there(start)
+        jacobians, (value, log_det) = jax.vmap(jax.jacfwd(lambda t: (there(t)[0], there(t)), has_aux=True))(start)
         returned, log_det_back = back(value)
-        jacobians = jax.vmap(jax.jacfwd(lambda t: there(t)[0]))(start)
         seen = {"log_det": log_det, "returned": returned, "log_det_back": log_det_back, "jacobians": jacobians}
-        return seen | {"start": start}
+        return seen | {"start": start, "value": value}
 
     forward, inverse = bijection.forward, bijection.inverse
     x = z if x is None else x
@@ -67,13 +68,12 @@ LAWS = (law_round_trip, law_log_det_is_that_of_the_jacobian, law_inverse_log_det
 
 def check_all_in_float64():
     """Run in its own process, with jax_enable_x64 set: the laws hold to 1e-9."""
+    z = points(3)
+    assert z.dtype == jnp.float64
     for name, constructor in BIJECTIONS.items():
-        for d in (2, 7):
-            z = points(d)
-            assert z.dtype == jnp.float64
-            seen = evaluate(constructor(d), z, data_points(name, d))
-            for law in LAWS:
-                law(seen, FLOAT64)
+        seen = evaluate(constructor(3), z, data_points(name, 3))
+        for law in LAWS:
+            law(seen, FLOAT64)
 
 
 @every_bijection
@@ -82,19 +82,14 @@ def test_laws_in_float32(name, d):
     seen = evaluate(BIJECTIONS[name](d), points(d), data_points(name, d))
     for law in LAWS:
         law(seen, ROUND_TRIP)
+    assert float(jnp.abs(seen["forward"]["value"] - points(d)).max()) > 0.1  # or the laws would hold for nothing
 
 
 def test_laws_in_float64():
     code = "from tests.laws.test_bijection_laws import check_all_in_float64; check_all_in_float64()"
-    environment = os.environ | {"JAX_ENABLE_X64": "1"}
+    environment = os.environ | {"JAX_ENABLE_X64": "1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
-
-
-@every_bijection
-def test_no_constructor_is_the_identity(name):
-    z = points(3)
-    assert float(jnp.abs(BIJECTIONS[name](3).forward(z)[0] - z).max()) > 0.1
 
 
 @every_bijection
@@ -102,28 +97,32 @@ def test_any_batch_shape_is_the_map_point_by_point(name):
     bijection = BIJECTIONS[name](3)
     domain = DATA_DOMAIN.get(name, lambda x: x)
     for method, z in ((bijection.forward, points(3, 8)), (bijection.inverse, domain(points(3, 8)))):
-        direction = jax.jit(method)
-        value, log_det = direction(z.reshape(2, 4, 3))
-        single, single_log_det = jax.vmap(direction)(z)
+        (value, log_det), (single, single_log_det) = jax.jit(
+            lambda t, method=method: (method(t.reshape(2, 4, 3)), jax.lax.map(method, t))
+        )(z)
         assert value.shape == (2, 4, 3)
         assert log_det.shape == (2, 4)
+        assert single_log_det.shape == (8,)
         np.testing.assert_allclose(value.reshape(8, 3), single, **ROUND_TRIP)
         np.testing.assert_allclose(log_det.reshape(8), single_log_det, **ROUND_TRIP)
-        assert direction(z[0])[1].shape == ()
 
 
 @every_bijection
 def test_composition_follows_the_list_order_and_adds_log_dets(name):
     first, second, z = BIJECTIONS[name](3), Bend(3, 0.4), points(3)
-    x, log_det = Chain([first, second]).forward(z)
-    middle, log_det_1 = first.forward(z)
-    end, log_det_2 = second.forward(middle)
+
+    @jax.jit
+    def all_of_them():
+        middle, log_det_1 = first.forward(z)
+        end, log_det_2 = second.forward(middle)
+        swapped, _ = Chain([second, first]).forward(z)
+        return Chain([first, second]).forward(z), (end, log_det_1 + log_det_2), swapped
+
+    (x, log_det), (end, sum_of_log_dets), swapped = all_of_them()
     np.testing.assert_allclose(x, end, **ROUND_TRIP)
-    np.testing.assert_allclose(log_det, log_det_1 + log_det_2, **ROUND_TRIP)
-    if name == "permutation":
-        return  # commutes with a map that treats all coordinates alike
-    swapped, _ = Chain([second, first]).forward(z)
-    assert float(jnp.abs(swapped - x).max()) > 1e-2  # the order matters, so the line above means something
+    np.testing.assert_allclose(log_det, sum_of_log_dets, **ROUND_TRIP)
+    if name != "permutation":  # which commutes with a map that treats all coordinates alike
+        assert float(jnp.abs(swapped - x).max()) > 1e-2  # the order matters, so the lines above mean something
 
 
 # --- negative controls: each is broken in one way, and a law must say so ---
