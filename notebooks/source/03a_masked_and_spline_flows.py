@@ -959,4 +959,4 @@ with exercise("3a.5") as check:
 # ## Next
 #
 # Here flows were fitted to data. Flows can also be fitted to a density that is known up to a constant: that is
-# variational inference, where IAF and the fast sampler come into their own.
+# variational inference, where IAF and the fast sampler come into their own. Chapter 3b, *Flows for inference*, does it.
