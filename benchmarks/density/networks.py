@@ -45,7 +45,8 @@ def search(
         course = train(
             model, loss(settings), data.train, data.valid, validation_loss=validation_loss, key=run.key(name),
             optimizer=decay, epochs=settings.get("epochs", 300), patience=PATIENCE,
-            batch_size=min(settings.get("batch", BATCH), len(data.train)), deadline=run.deadline - (run.left / 2 if i + 1 < len(candidates) else 0), average=0.8,
+            batch_size=min(settings.get("batch", BATCH), len(data.train)), average=0.8,
+            deadline=run.deadline - (run.left / 2 if i + 1 < len(candidates) else 0),
             every=every, name=f"{name} {i + 1}/{len(candidates)}",
         )  # fmt: skip
         cut, epochs, tried = cut or course.cut, epochs + course.epochs, tried + 1
