@@ -49,14 +49,15 @@ class VariationalDequantizer(nnx.Module):
         self.noise, self.num_levels = noise, num_levels
 
     def sample(self, key: Key[Array, ""], levels: Levels) -> tuple[Points, Float[Array, "*batch"]]:
-        """Noise u of the shape of `levels`, and log q(u | k) in nats."""
+        """Noise u of the shape of `levels`, kept inside (0, 1) by rounding, and log q(u | k) in nats."""
         _require_levels(levels, self.num_levels)
         k = jnp.asarray(levels, float)
         base = jax.random.normal(key, k.shape)
         logits, log_det = self.noise.bijection.forward(base, 2 * k / (self.num_levels - 1) - 1)
         u, log_det_squash = Logit(k.shape[-1]).forward(logits)
         log_base = -0.5 * (base**2 + jnp.log(2 * jnp.pi)).sum(axis=-1)
-        return u, log_base - log_det - log_det_squash
+        limits = jnp.finfo(u.dtype)  # σ rounds to 0 and 1 far out
+        return jnp.clip(u, limits.tiny, 1 - limits.epsneg), log_base - log_det - log_det_squash
 
 
 def dequantization_bound(
