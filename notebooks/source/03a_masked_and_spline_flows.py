@@ -292,7 +292,7 @@ def slower(flow_type, d):
 # %% [markdown]
 # **Predict:** for $d=64$, by what factor is MAF slower at sampling? And IAF?
 
-# %% alt="Two lines against the dimension on logarithmic axes. MAF's ratio of sampling time to density time rises with the dimension, near a dashed line of slope one; IAF's ratio falls like its mirror image. At dimension 2 both are near 1."
+# %% alt="Two lines against the dimension on logarithmic axes. MAF's ratio of sampling time to density time rises with the dimension, less steeply than a dashed line of slope one; IAF's ratio falls like its mirror image. At dimension 2 both are near 1."
 sizes = [2, 16, 64]
 ratios = {flow_type.__name__: [slower(flow_type, d) for d in sizes] for flow_type in (MAF, flows.IAF)}
 for (name, values), colour in zip(ratios.items(), (BLUE, RED), strict=True):
@@ -305,8 +305,8 @@ plt.gca().xaxis.set_minor_locator(plt.NullLocator())
 _ = plt.legend()
 
 # %% [markdown]
-# It follows the number of passes. So: **MAF to fit data, IAF to draw often** (as $q(z\mid x)$ in variational inference,
-# chapter 3b). Fitting IAF by likelihood would pay the factor in every step.
+# It grows with $d$, but less than $d$-fold: a single pass has fixed costs too. So: **MAF to fit data, IAF to draw often**
+# (as $q(z\mid x)$, chapter 3b).
 #
 # ## 3a.3 Splines
 #
