@@ -29,7 +29,7 @@ class ToyDensity:
 
     def sample(self, key: Key[Array, ""], n: int) -> Float[Array, "n 2"]:
         """Draw `n` independent points."""
-        return self.draw(key, n)
+        return jax.jit(self.draw, static_argnums=1)(key, n)
 
     def log_prob(self, x: Float[Array | np.ndarray, "..."]) -> Float[Array, "..."]:
         """log p(x) in nats of points `(*batch, 2)`; -inf where the density is 0.
@@ -53,8 +53,9 @@ class ToyDensity:
 def _entropy(density: ToyDensity) -> float:
     low, high = density.bounds
     axis = np.arange(low + 0.01, high, 0.02, dtype=np.float32)
-    points = jnp.stack(jnp.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    log_p = np.asarray(jax.lax.map(density.log_density, points, batch_size=4096), dtype=np.float64)
+    points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    by_parts = jax.jit(lambda x: jax.lax.map(density.log_density, x, batch_size=4096))
+    log_p = np.asarray(by_parts(points), dtype=np.float64)
     return float(-np.sum(np.exp(log_p) * np.maximum(log_p, -1e3)) * 0.02**2)
 
 

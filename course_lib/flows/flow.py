@@ -1,5 +1,7 @@
 """A normalizing flow: a standard normal seen through a bijection."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,17 +35,26 @@ class Flow(nnx.Module):
         """log p(x), or log p(x | context), in nats. Raises ValueError for a wrong d and for NaN or infinity."""
         require_event_shape(x, (self.num_dims,), type(self).__name__)
         require_finite(x)
-        given = () if context is None else (context,)
-        z, log_det = self.bijection.inverse(jnp.asarray(x), *given)
-        return standard_normal_log_prob(z) + log_det
+        return _compiled_log_prob(*nnx.split(self.bijection), jnp.asarray(x), context)
 
     def sample(
         self, key: Key[Array, ""], shape: tuple[int, ...] = (), context: Context = None
     ) -> Float[Array, "*shape d"]:
         """Sample z, apply g: points of shape (*shape, d)."""
-        given = () if context is None else (context,)
-        x, _ = self.bijection.forward(jax.random.normal(key, (*shape, self.num_dims)), *given)
-        return x
+        return _compiled_sample(*nnx.split(self.bijection), key, tuple(shape), context)
+
+
+@partial(jax.jit, static_argnums=0)
+def _compiled_log_prob(graphdef, state, x, context):
+    z, log_det = nnx.merge(graphdef, state).inverse(x, *(() if context is None else (context,)))
+    return standard_normal_log_prob(z) + log_det
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def _compiled_sample(graphdef, state, key, shape, context):
+    g = nnx.merge(graphdef, state)
+    x, _ = g.forward(jax.random.normal(key, (*shape, g.num_dims)), *(() if context is None else (context,)))
+    return x
 
 
 def negative_log_likelihood(model: Flow, batch: Points, key: Key[Array, ""] | None = None) -> Scalar:
