@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 from course_lib.autoregressive.masks import draw_degrees, made_degrees, masks_of_degrees, require_degrees
 from course_lib.autoregressive.model import BinaryAutoregressive, Fixed
 from course_lib.autoregressive.sampling import Request, choices, choose, largest_groups, sample_masked_network
+from course_lib.initial_weights import fan_in_normal, zeros
 from course_lib.validation import require_event_shape
 
 
@@ -44,11 +45,11 @@ class MaskedLinear(nnx.Module):
         see_mask: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
-        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), mask.shape))
-        self.bias = nnx.Param(jnp.zeros(mask.shape[1]))
+        self.kernel = nnx.Param(fan_in_normal(rngs.params(), mask.shape))
+        self.bias = nnx.Param(zeros(None, mask.shape[1:]))
         self.mask = Fixed(mask)
-        self.label_kernel = nnx.Param(jnp.zeros((num_classes, mask.shape[1]))) if num_classes else None
-        self.sight_kernel = nnx.Param(jnp.zeros(mask.shape)) if see_mask else None
+        self.label_kernel = nnx.Param(zeros(None, (num_classes, mask.shape[1]))) if num_classes else None
+        self.sight_kernel = nnx.Param(zeros(None, mask.shape)) if see_mask else None
 
     def offset(self) -> Float[Array, " outputs"]:
         """What is added whatever the input is: b, and the sum of U ⊙ M."""

@@ -54,11 +54,11 @@ def masks_of_degrees(degrees: Sequence[ArrayLike], direct: bool = False) -> list
 
     Args: direct: the outputs also listen to the inputs, which come after the units of the last hidden layer.
     """
-    layers = [jnp.asarray(m) for m in degrees]
+    layers = [m if isinstance(m, jax.Array) else np.asarray(m) for m in degrees]
     masks = [after[None, :] >= before[:, None] for before, after in pairwise(layers)]
     last = jnp.concatenate([layers[-1], layers[0]]) if direct and len(layers) > 1 else layers[-1]
     masks.append(layers[0][None, :] > last[:, None])
-    return [jnp.asarray(mask, float) for mask in masks]
+    return [jnp.asarray(mask.astype(np.float32)) for mask in masks]
 
 
 def draw_degrees(

@@ -13,6 +13,7 @@ from course_lib.autoregressive.discretized import Bernoulli, Likelihood
 from course_lib.autoregressive.masked_convolution import causal_convolution, convolution_mask
 from course_lib.autoregressive.model import Fixed
 from course_lib.autoregressive.pixel_sampling import DrawPixel, draw_with_caches, pixel_drawer
+from course_lib.initial_weights import fan_in_normal, linear
 from course_lib.validation import is_concrete, require_event_shape, require_positive
 
 BINARY = Bernoulli()
@@ -28,19 +29,13 @@ def gate(a: Float[Array, "*batch double"]) -> Float[Array, "*batch channels"]:
     return jnp.tanh(content) * jax.nn.sigmoid(volume)
 
 
-def _initial(key: Key[Array, ""], shape: Sequence[int], *_: object) -> Array:
-    """Normal weights of variance 1 / fan-in. numpy draws them: no program is compiled for each shape of kernel."""
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-    return jnp.asarray(rng.normal(size=shape) / np.prod(shape[:-1]) ** 0.5, jnp.float32)
-
-
 def _kernel(rngs: nnx.Rngs, *shape: int) -> nnx.Param:
-    return nnx.Param(_initial(rngs.params(), shape))
+    return nnx.Param(fan_in_normal(rngs.params(), shape))
 
 
 def _pointwise(inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
     """A convolution of 1 × 1 pixel."""
-    return nnx.Linear(inputs, outputs, kernel_init=_initial, rngs=rngs)
+    return linear(inputs, outputs, rngs)
 
 
 class MaskedLayer(nnx.Module):

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float
 
 from course_lib.autoregressive import MaskedLinear, made_masks
 from course_lib.flows.bijection import Context, Points
+from course_lib.initial_weights import fan_in_normal, linear, zeros
 
 
 def with_context(x: Points, context: Context, num_context: int) -> Float[Array, "*batch d_plus_c"]:
@@ -32,8 +34,8 @@ class Perceptron(nnx.Module):
 
     def __init__(self, num_inputs: int, hidden_sizes: Sequence[int], num_outputs: int, *, rngs: nnx.Rngs):
         sizes = [num_inputs, *hidden_sizes]
-        self.hidden = nnx.List([nnx.Linear(i, o, rngs=rngs) for i, o in pairwise(sizes)])
-        self.last = nnx.Linear(sizes[-1], num_outputs, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
+        self.hidden = nnx.List([linear(i, o, rngs) for i, o in pairwise(sizes)])
+        self.last = linear(sizes[-1], num_outputs, rngs, start_at_zero=True)
 
     def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
         h = x
@@ -60,10 +62,10 @@ class MaskedConditioner(nnx.Module):
         *masks, last = made_masks(ordering, hidden_sizes)
         self.num_outputs, self.num_context, self.activation = num_outputs, num_context, activation
         self.hidden = nnx.List([MaskedLinear(mask, rngs=rngs) for mask in masks])
-        self.last = MaskedLinear(jnp.repeat(last, num_outputs, axis=1), rngs=rngs)
-        self.last.kernel[...] = jnp.zeros_like(self.last.kernel[...])
+        self.last = MaskedLinear(jnp.asarray(np.repeat(last, num_outputs, axis=1)), rngs=rngs)
+        self.last.kernel[...] = zeros(None, self.last.kernel.shape)
         width = masks[0].shape[1] if masks else self.last.bias.size
-        start = nnx.initializers.lecun_normal() if masks else nnx.initializers.zeros_init()
+        start = fan_in_normal if masks else zeros
         self.reader = (
             nnx.Linear(num_context, width, use_bias=False, kernel_init=start, rngs=rngs) if num_context else None
         )

@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Shaped
 
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
 from course_lib.flows.conditioner import with_context
+from course_lib.initial_weights import linear
 from course_lib.validation import require_event_shape, require_positive
 
 Mask = Shaped[Array | np.ndarray, " d"]
@@ -97,8 +98,8 @@ class AffineCoupling(Bijection):
         self.num_dims, self.mask, self.max_log_scale = len(given), tuple(map(int, given)), float(max_log_scale)
         kept = sum(self.mask)
         self.num_context, sizes, moved = num_context, [kept + num_context, *hidden_sizes], self.num_dims - kept
-        self.hidden = nnx.List([nnx.Linear(i, o, rngs=rngs) for i, o in pairwise(sizes)])
-        self.last = nnx.Linear(sizes[-1], 2 * moved, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
+        self.hidden = nnx.List([linear(i, o, rngs) for i, o in pairwise(sizes)])
+        self.last = linear(sizes[-1], 2 * moved, rngs, start_at_zero=True)
 
     def shift_and_log_scale(self, x: Points, context: Context = None) -> tuple[Points, Points]:
         """The conditioner: b and s from the kept coordinates of `x` (z will do: there they are equal); 0 for these."""

@@ -28,7 +28,7 @@ class Stack(Bijection):
         if not parts or any(shape != shapes[0] for shape in shapes):
             raise ValueError(f"{len(parts)} layers; a Stack needs at least one, all of equal structure. Use Chain.")
         self.num_dims, self.num_layers = layers[0].num_dims, len(parts)
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[state for _, state in parts])
+        stacked = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *[state for _, state in parts])
         self.layers = nnx.merge(parts[0][0], stacked)
 
     def _walk(self, direction: str, start: Points, context: Context, reverse: bool) -> MappedPoints:

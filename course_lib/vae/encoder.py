@@ -7,10 +7,12 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
+from course_lib.initial_weights import linear
+
 
 def hidden_layers(sizes: Sequence[int], rngs: nnx.Rngs) -> nnx.Sequential:
     """Linear layers of these sizes, each followed by ReLU; a single size gives the identity."""
-    return nnx.Sequential(*[part for a, b in pairwise(sizes) for part in (nnx.Linear(a, b, rngs=rngs), jax.nn.relu)])
+    return nnx.Sequential(*[part for a, b in pairwise(sizes) for part in (linear(a, b, rngs), jax.nn.relu)])
 
 
 class GaussianEncoder(nnx.Module):
@@ -25,8 +27,8 @@ class GaussianEncoder(nnx.Module):
     def __init__(self, num_inputs: int, hidden_sizes: Sequence[int], num_latents: int, *, rngs: nnx.Rngs):
         sizes = [num_inputs, *hidden_sizes]
         self.hidden = hidden_layers(sizes, rngs)
-        self.mean = nnx.Linear(sizes[-1], num_latents, rngs=rngs)
-        self.log_sigma = nnx.Linear(sizes[-1], num_latents, rngs=rngs)
+        self.mean = linear(sizes[-1], num_latents, rngs)
+        self.log_sigma = linear(sizes[-1], num_latents, rngs)
 
     def __call__(self, x: Float[Array, "*batch d"]) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k"]]:
         """(μ, ln σ) of q(z|x)."""

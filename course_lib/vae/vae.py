@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Key
 
+from course_lib.initial_weights import linear
 from course_lib.probability import (
     bernoulli_log_prob,
     iwae_bound,
@@ -57,7 +58,7 @@ class Vae(nnx.Module):
         self.likelihood, self.sigma = likelihood, float(sigma)
         self.encoder = GaussianEncoder(num_inputs, hidden_sizes, num_latents, rngs=rngs)
         widths = [num_latents, *reversed(hidden_sizes)]
-        self.decoder = nnx.Sequential(hidden_layers(widths, rngs), nnx.Linear(widths[-1], num_inputs, rngs=rngs))
+        self.decoder = nnx.Sequential(hidden_layers(widths, rngs), linear(widths[-1], num_inputs, rngs))
 
     def encode(self, x: ArrayLike) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k"]]:
         """(μ, ln σ) of q(z|x)."""

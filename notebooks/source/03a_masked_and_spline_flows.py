@@ -17,6 +17,7 @@
 
 # %%
 import timeit
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -131,12 +132,14 @@ fig = jacobian_picture(jax.jacfwd(lambda z: layer.forward(z)[0])(x[0]), "12345",
 
 
 # %%
+@partial(jax.jit, static_argnums=1)
 def draw_arch(key, n):
     second, noise = jax.random.normal(key, (2, n))
     second = 2 * second
     return jnp.stack([second**2 / 4 + noise, second], axis=-1)
 
 
+@jax.jit
 def arch_log_prob(x):
     return stats.norm.logpdf(x[..., 1], 0, 2) + stats.norm.logpdf(x[..., 0], x[..., 1] ** 2 / 4, 1)
 
@@ -176,16 +179,13 @@ _ = axes[0].set(xlabel="$x_1$", ylabel="$x_2$")
 
 
 # %%
-log_prob = nnx.jit(lambda model, *x: model.log_prob(*x))
-
-
 def with_error(values, unit="nats"):
     return f"{values.mean():.3f} ± {values.std() / len(values) ** 0.5:.3f} {unit}"
 
 
 def gap(model, x, exact):
     """Mean of log p − log p_model on fresh points: an estimate of the KL divergence, and its standard error."""
-    return with_error(exact - log_prob(model, x))
+    return with_error(exact - model.log_prob(x))
 
 
 for name, model in models.items():
@@ -235,17 +235,19 @@ print(f"normal conditionals in this order: at least {best - entropy:.3f} nats")
 # - The page on flows draws the way back as $f_1,f_2,\dots,f_N$. But the last layer must be undone first.
 
 # %% tags=["nbval-check-output"]
-t = jnp.linspace(-40, 40, 801)
-second_alone = jnp.exp(stats.norm.logpdf(t[None, :], t[:, None] / 2, 1))  # p(x₂ | x₁) of some model, without p(x₁)
+t = np.linspace(-40, 40, 801)
+second_alone = jax.jit(stats.norm.pdf)(t[None, :], t[:, None] / 2, 1)  # p(x₂ | x₁) of some model, without p(x₁)
 for half in (10, 20, 40):
     inside = abs(t) <= half
     print(f"|x₁| ≤ {half}: total {second_alone[inside].sum() * 0.1**2:.1f}")
 g_1, g_2 = random_layer(2, 1), random_layer(2, 2, ordering=[1, 0])
-z = jnp.array([0.5, -1.0])
-x = g_2.forward(g_1.forward(z)[0])[0]
+forward = nnx.jit(lambda layer, z: layer.forward(z)[0])
+inverse = nnx.jit(lambda layer, x: layer.inverse(x)[0])
+z = np.array([0.5, -1.0])
+x = forward(g_2, forward(g_1, z))
 print("z                    ", z)
-print("f_2 first, then f_1: z =", g_1.inverse(g_2.inverse(x)[0])[0].round(3))
-print("f_1 first, then f_2: z =", g_2.inverse(g_1.inverse(x)[0])[0].round(3))
+print("f_2 first, then f_1: z =", inverse(g_1, inverse(g_2, x)).round(3))
+print("f_1 first, then f_2: z =", inverse(g_2, inverse(g_1, x)).round(3))
 
 # %% [markdown]
 # ## 3a.2 The other way about
@@ -490,6 +492,7 @@ def hand(angles):
     return jnp.stack([(lengths * jnp.cos(turned)).sum(axis=-1), (lengths * jnp.sin(turned)).sum(axis=-1)], axis=-1)
 
 
+@partial(jax.jit, static_argnums=1)
 def draw_arm(key, n):
     side_key, key = jax.random.split(key)
     shoulder, elbow, wrist, *noise = jax.random.normal(key, (5, n))
@@ -498,6 +501,7 @@ def draw_arm(key, n):
     return jnp.concatenate([hand(angles) + 0.1 * jnp.stack(noise, axis=-1), angles], axis=-1)
 
 
+@jax.jit
 def arm_log_prob(row):
     place, (shoulder, elbow, wrist) = row[..., :2], jnp.moveaxis(row[..., 2:], -1, 0)
     sides = jnp.logaddexp(stats.norm.logpdf(elbow, 1.2, 0.3), stats.norm.logpdf(elbow, -1.2, 0.3)) - jnp.log(2)
@@ -521,9 +525,9 @@ def shuffled_splines(d, num_layers, seed=0):
 
 rows, rows_test = jnp.split(draw_arm(jax.random.key(4), 22_000), [16_000])
 table = {
-    "RealNVP": RealNVP(5, 8, [64], stacked=True, rngs=nnx.Rngs(0)),
-    "MAF": MAF(5, 8, [64], rngs=nnx.Rngs(0)),
-    "spline flow": shuffled_splines(5, 6),
+    "RealNVP": RealNVP(5, 6, [64], stacked=True, rngs=nnx.Rngs(0)),
+    "MAF": MAF(5, 6, [64], rngs=nnx.Rngs(0)),
+    "spline flow": shuffled_splines(5, 5),
 }
 for model in table.values():
     train(model, rows, epochs=12)
@@ -532,7 +536,7 @@ for model in table.values():
 exact = arm_log_prob(rows_test)
 print(f"{'exact log-density':18} {with_error(exact)}")
 for name, model in table.items():
-    print(f"{name:18} {with_error(log_prob(model, rows_test))}, gap {gap(model, rows_test, exact)}")
+    print(f"{name:18} {with_error(model.log_prob(rows_test))}, gap {gap(model, rows_test, exact)}")
 
 # %% [markdown]
 # All flows see the same 6,000 rows, and what differs between rows cancels in the gap. So its standard error is the
@@ -565,7 +569,6 @@ for n, (i, j) in enumerate([(0, 1), (3, 4)]):
 # ranks no models.
 
 # %%
-jax.clear_caches()  # the programs compiled so far are not needed any more: room for those of images
 digits = data.digits_8x8()
 k_train, k_valid, k_test = (
     np.round(16 * part.images).astype(int).reshape(-1, 64) for part in (digits.train, digits.valid, digits.test)
@@ -758,7 +761,7 @@ fig = image_rows({str(c): samples[c] for c in range(10)}, cell=0.42)
 
 # %%
 y = dequantize(jax.random.key(9), k_test, 17)
-per_class = jnp.stack([log_prob(by_class, y, c) for c in jnp.eye(10)], axis=1)
+per_class = np.stack([by_class.log_prob(y, c) for c in jnp.eye(10)], axis=1)
 right = per_class[np.arange(len(y)), digits.test.labels]
 print(f"given the class    {with_error(bits_per_dim(64 * jnp.log(17) - right, 64), 'bits per pixel')}")
 print(f"without the class  {with_error(test_bits(fixed, 1.0, jax.random.key(9)), 'bits per pixel')}")

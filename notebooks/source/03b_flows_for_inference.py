@@ -16,6 +16,8 @@
 # **Time:** about an hour and a half; the code itself runs in about a minute on two cores.
 
 # %%
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -110,9 +112,9 @@ fresh = jax.random.normal(jax.random.key(0), (50_000, 2))
 precision = jnp.array([[2.0, -1.2], [-1.2, 1.5]])
 log_tilted = lambda z: jnp.log(7.0) - 0.5 * jnp.einsum("...i,ij,...j", z, precision, z)  # noqa: E731
 
-axis = jnp.linspace(-7, 7, 281)
-square = jnp.stack(jnp.meshgrid(axis, axis), axis=-1)
-log_cell = 2 * jnp.log(axis[1] - axis[0])
+axis = np.linspace(-7, 7, 281)
+square = np.stack(np.meshgrid(axis, axis), axis=-1)
+log_cell = 2 * np.log(axis[1] - axis[0])
 half_log_det = 0.5 * jnp.linalg.slogdet(precision)[1]
 print(f"closed form: ln Z = {jnp.log(7.0) + jnp.log(2 * jnp.pi) - half_log_det:.3f}")
 print(f"quadrature:  ln Z = {logsumexp(log_tilted(square)) + log_cell:.3f}")
@@ -234,22 +236,22 @@ for dot in (2.5, 0.0, -0.8):
     layer.w[...], layer.u[...] = jnp.array([1.5, 0.5]), jnp.array([0.3, -0.9])
     layer.u[...] += (raw - layer.u[...] @ layer.w[...]) * layer.w[...] / (layer.w[...] @ layer.w[...])
     layers.append(layer)
-log_density_of = jax.jit(Flow.log_prob)
+warp = nnx.jit(lambda layer, z: layer.forward(z)[0])
 
 # %% [markdown]
 # **Predict.** We draw the density of $x$ for $u\cdot w=2.5$, $0$ and $-0.8$, when $z$ is a round Gaussian. In which
 # picture is the blob torn in two halves, in which pressed to a wall, in which sheared?
 
 # %% alt="Three heat maps with warped grids. For u dot w = 2.5 the round blob is pulled apart into two hills with a thin valley between them along a tilted line. For 0 it is sheared into an S. For minus 0.8 it is pressed together into a narrow high ridge along that line."
-lines = jnp.linspace(-2.5, 2.5, 200)[None], jnp.linspace(-2.5, 2.5, 15)[:, None]
-mesh = jnp.stack(jnp.broadcast_arrays(*lines), axis=-1)
-lattice = jnp.stack([mesh, mesh[..., ::-1]])
+lines = np.linspace(-2.5, 2.5, 200)[None], np.linspace(-2.5, 2.5, 15)[:, None]
+mesh = np.stack(np.broadcast_arrays(*lines), axis=-1)
+lattice = np.stack([mesh, mesh[..., ::-1]])
 window = slice(40, 241)  # [−5, 5]
 fig, axes = plt.subplots(1, 3, figsize=(9, 3.1))
 for ax, layer, dot in zip(axes, layers, (2.5, 0.0, -0.8), strict=True):
-    shade = jnp.exp(log_density_of(Flow(2, layer), square[window, window]))
+    shade = np.exp(Flow(2, layer).log_prob(square[window, window]))
     ax.imshow(shade, origin="lower", extent=(-5, 5, -5, 5), cmap="Greens")
-    warped_grid(ax, layer.forward(lattice)[0], rf"$u\cdot w={dot}$")
+    warped_grid(ax, warp(layer, lattice), rf"$u\cdot w={dot}$")
     plt.setp(ax.lines, alpha=0.3)
     ax.set(xlim=(-4.5, 4.5), ylim=(-4.5, 4.5))
 
@@ -273,12 +275,10 @@ for ax, layer, dot in zip(axes, layers, (2.5, 0.0, -0.8), strict=True):
 
 
 # %% alt="The reported bound against u dot w from minus 4 to 3. Right of minus 1 it stays at or below zero and touches it at zero. Left of minus 1, in the shaded region, it rises above zero, to about 0.5."
-noise, c, s = jnp.meshgrid(
-    jnp.linspace(-6, 6, 601), jnp.linspace(-4, 3, 71) / 3, jnp.linspace(0.3, 3, 28), indexing="ij"
-)
-moved = s * (noise + c * jnp.tanh(3 * noise))
-log_det = jnp.log(jnp.abs(s * (1 + 3 * c * (1 - jnp.tanh(3 * noise) ** 2))) + 1e-9)
-weight = jnp.exp(-0.5 * noise**2) / jnp.exp(-0.5 * noise**2).sum(axis=0)
+noise, c, s = np.meshgrid(np.linspace(-6, 6, 601), np.linspace(-4, 3, 71) / 3, np.linspace(0.3, 3, 28), indexing="ij")
+moved = s * (noise + c * np.tanh(3 * noise))
+log_det = np.log(np.abs(s * (1 + 3 * c * (1 - np.tanh(3 * noise) ** 2))) + 1e-9)
+weight = np.exp(-0.5 * noise**2) / np.exp(-0.5 * noise**2).sum(axis=0)
 reported = (weight * (0.5 * noise**2 - 0.5 * moved**2 + log_det)).sum(axis=0).max(axis=1)
 plt.plot(3 * c[0, :, 0], reported, color=BLUE)
 plt.axhline(0, color=INK, ls="--", lw=1)
@@ -409,6 +409,7 @@ def log_rate(z):
     return z[..., :1] + jax.nn.log_sigmoid(jnp.log(substrate) - z[..., 1:])
 
 
+@jax.jit
 def log_joint(z, x=measured):
     log_prior = normal_log_prob(z, 0.0, jnp.log(spread)).sum(axis=-1)
     return log_prior + normal_log_prob(x, log_rate(z), jnp.log(sigma)).sum(axis=-1)
@@ -577,18 +578,20 @@ _ = plt.legend()
 
 
 # %%
+@jax.jit
 def log_product(z):
     return standard_normal_log_prob(z) + normal_log_prob(3.0, z.prod(axis=-1), jnp.log(0.3))
 
 
-def from_seed(key):
-    start = IAF(2, 4, [32], rngs=nnx.Rngs(key)).bijection
-    return infer(start, log_product, jax.random.fold_in(key, 1), steps=2000, rate=0.005)
+def from_start(start, key):
+    return infer(start, log_product, key, steps=2000, rate=0.005)
 
 
 log_Z = logsumexp(log_product(square)) + log_cell
 posterior = jnp.exp(log_product(square) + log_cell - log_Z)
-runs, clouds, log_w = jax.jit(jax.vmap(from_seed))(jax.random.split(jax.random.key(8), 6))
+starts = [IAF(2, 4, [32], rngs=nnx.Rngs(seed)).bijection for seed in range(6)]
+starts = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)  # one flow whose arrays have an axis for the runs
+runs, clouds, log_w = jax.jit(jax.vmap(from_start))(starts, jax.random.split(jax.random.key(8), 6))
 
 # %% [markdown]
 # **Predict.** Here are the figures that one would look at without knowing the answer: bound, ESS, and $\ln Z$ estimated by
@@ -664,21 +667,21 @@ fit(
 seeking, _, _ = infer_jit(gaussian_flow(), log_product, jax.random.key(10))
 best = jax.tree.map(lambda leaf: leaf[lost.argmin()], runs)
 root = jnp.linalg.cholesky(jnp.einsum("ab,abi,abj->ij", posterior, square, square))  # the mean is zero
-t = jnp.linspace(-7, 7, 701)  # the flows have finer detail than the target
-fine = jnp.stack(jnp.meshgrid(t, t), axis=-1)
+t = np.linspace(-7, 7, 701)  # the flows have finer detail than the target
+fine = np.stack(np.meshgrid(t, t), axis=-1)
 log_q = {
-    "Gaussian, reverse": log_density_of(Flow(2, seeking), fine),
+    "Gaussian, reverse": Flow(2, seeking).log_prob(fine),
     "Gaussian, forward": standard_normal_log_prob(fine @ jnp.linalg.inv(root).T) - jnp.log(jnp.diag(root)).sum(),
-    "IAF, reverse": log_density_of(Flow(2, best), fine),
-    "MAF, forward": log_density_of(covering, fine),
+    "IAF, reverse": Flow(2, best).log_prob(fine),
+    "MAF, forward": covering.log_prob(fine),
 }
 
 # %%
 log_pi, area = log_product(fine) - log_Z, (t[1] - t[0]) ** 2
 print(f"{'':18}  KL(q||π)  KL(π||q)")
 for name, values in log_q.items():
-    reverse = area * (jnp.exp(values) * (values - log_pi)).sum()
-    forward = area * (jnp.exp(log_pi) * (log_pi - values)).sum()
+    reverse = area * (np.exp(values) * (values - log_pi)).sum()
+    forward = area * (np.exp(log_pi) * (log_pi - values)).sum()
     print(f"{name:18}{reverse:10.2f}{forward:10.2f}")
 
 # %% alt="Five heat maps. The exact posterior has two curved modes. The reverse Gaussian sits on one of them. The forward Gaussian is a broad ellipse over both, highest at the centre where the posterior is empty. The reverse IAF (best of six runs) has both modes with a thin bridge; the forward MAF has both modes with a faint bridge."
@@ -706,6 +709,7 @@ for ax, (name, values) in zip(axes, ({"exact": log_pi} | log_q).items(), strict=
 
 
 # %%
+@partial(jax.jit, static_argnums=1)
 def simulate(key, n):
     z_key, x_key = jax.random.split(key)
     z = spread * jax.random.normal(z_key, (n, 2))
@@ -741,7 +745,7 @@ fit(amortized["forward"], conditional_negative_log_likelihood, (z_train, x_train
 
 # %%
 z_test, x_test = simulate(jax.random.key(13), 100)
-evidence = jax.lax.map(lambda x: logsumexp(log_joint(square, x)) + log_cell, x_test)
+evidence = jax.jit(partial(jax.lax.map, lambda x: logsumexp(log_joint(square, x)) + log_cell))(x_test)
 log_posterior = log_joint(z_test, x_test) - evidence
 noise = jax.random.normal(jax.random.key(14), (1000, 100, 2))
 many_weights = jax.jit(jax.vmap(amortized_log_weights, in_axes=(None, None, 0)))

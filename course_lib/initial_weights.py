@@ -1,0 +1,30 @@
+"""The weights that a network starts with. numpy draws them: no program is compiled for each shape of a kernel."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Key
+
+
+def fan_in_normal(key: Key[Array, ""], shape: Sequence[int], *_: object) -> Float[Array, "..."]:
+    """Normal weights of mean 0 and variance 1 / fan-in: inputs of variance 1 give outputs of variance 1.
+
+    Args: shape: (…, inputs, outputs); the fan-in is the product of all axes but the last.
+    Source: LeCun, Bottou, Orr & Müller, Efficient BackProp, 1998, §4.6.
+    """
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    return jax.device_put(np.asarray(rng.normal(size=shape) / np.prod(shape[:-1]) ** 0.5, np.float32))
+
+
+def zeros(_key: Key[Array, ""] | None, shape: Sequence[int], *_: object) -> Float[Array, "..."]:
+    """Nothing at all: where a layer starts as the identity, and for every bias."""
+    return jax.device_put(np.zeros(shape, np.float32))
+
+
+def linear(inputs: int, outputs: int, rngs: nnx.Rngs, *, start_at_zero: bool = False) -> nnx.Linear:
+    """x ↦ x W + b with such W and b = 0; or with W = 0."""
+    return nnx.Linear(
+        inputs, outputs, kernel_init=zeros if start_at_zero else fan_in_normal, bias_init=zeros, rngs=rngs
+    )
