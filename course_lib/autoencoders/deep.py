@@ -7,12 +7,11 @@ import jax
 from flax import nnx
 
 from course_lib.autoencoders.simple import Autoencoder
-from course_lib.initial_weights import linear
 
 
 def mlp(sizes: Sequence[int], rngs: nnx.Rngs) -> nnx.Sequential:
     """Linear layers of these sizes, a SiLU between each two."""
-    layers = [part for a, b in pairwise(sizes) for part in (linear(a, b, rngs), jax.nn.silu)]
+    layers = [part for a, b in pairwise(sizes) for part in (nnx.Linear(a, b, rngs=rngs), jax.nn.silu)]
     return nnx.Sequential(*layers[:-1])
 
 

@@ -803,7 +803,7 @@ legend = plt.legend()
 # %% [markdown]
 # The middle column repeats the gap of the stage before: joining costs nothing. And patience does not replace depth.
 
-# %% alt="Four density maps for one, two, four and six layers: first an upright blob bent along a wave, then shapes that fold into two crescents, which become thin and separate with more layers."
+# %% alt="Four density maps for one, two, four and six layers: first an upright blob bent along a wave, then shapes that fold into two crescents, which become thinner with more layers; a grey bridge between them stays."
 fig, axes = plt.subplots(1, 4, figsize=(9.6, 2.6))
 for ax, (k, model) in zip(axes, stages.items(), strict=True):
     draw.density_map(ax, model.log_prob, target.bounds, f"{k} layer{'s' * (k > 1)}", top=0.35, cells=100)
@@ -1027,7 +1027,7 @@ def error_in_units_of_u(layers, c, z):
 
 
 rng = np.random.default_rng(0)
-random_layers = rng.normal(size=(64, 2, 16)), 0.25 * rng.normal(size=(64, 16, 4)), np.eye(2)[np.arange(64) % 2]
+random_layers = rng.normal(size=(64, 2, 16)), 0.5 * rng.normal(size=(64, 16, 4)), np.eye(2)[np.arange(64) % 2]
 depths, z, errors = (1, 4, 16, 32, 64), rng.normal(size=(200, 2)), {}
 for c in (0.25, 4.0):
     for kind in ("float32", "float64"):
@@ -1040,7 +1040,7 @@ for c in (0.25, 4.0):
 # %% [markdown]
 # **Predict.** On a logarithmic axis, how far apart are the curves of the two precisions? Do they run in parallel?
 
-# %% alt="Two panels, c of one quarter and c of 4. Round-trip error on a logarithmic axis against depth: dots for float32 and for float64 rise side by side, nearly nine decades apart, each below its dashed estimate. For c of 4 they rise faster: after 64 layers float32 has lost nearly all its digits."
+# %% alt="Two panels, c of one quarter and c of 4. Round-trip error on a logarithmic axis against depth: dots for float32 and for float64 rise side by side, nearly nine decades apart, each below its dashed estimate. For c of 4 they rise faster: after 64 layers the error in float32 is above 1."
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.4), sharey=True)
 for ax, c in zip(axes, (0.25, 4.0), strict=True):
     for kind, u, colour in (("float32", 2.0**-24, RED), ("float64", 2.0**-53, BLUE)):
@@ -1052,7 +1052,7 @@ legend = axes[0].legend(fontsize=9)
 
 # %% [markdown]
 # By about $2^{29}$, nearly nine decades, all along. The estimate lies above the error: it adds up what partly cancels.
-# After 64 wide layers hardly more than a digit of $z$ is left in float32.
+# After 64 wide layers the error in float32 is as large as $z$ itself.
 #
 # And the trained flow of section 3.7?
 

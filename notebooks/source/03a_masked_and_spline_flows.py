@@ -240,14 +240,14 @@ second_alone = jax.jit(stats.norm.pdf)(t[None, :], t[:, None] / 2, 1)  # p(x₂ 
 for half in (10, 20, 40):
     inside = abs(t) <= half
     print(f"|x₁| ≤ {half}: total {second_alone[inside].sum() * 0.1**2:.1f}")
-g_1, g_2 = random_layer(2, 1), random_layer(2, 2, ordering=[1, 0])
+g_1, g_2 = random_layer(2, 3), random_layer(2, 4, ordering=[1, 0])
 forward = nnx.jit(lambda layer, z: layer.forward(z)[0])
 inverse = nnx.jit(lambda layer, x: layer.inverse(x)[0])
 z = np.array([0.5, -1.0])
 x = forward(g_2, forward(g_1, z))
 print("z                    ", z)
-print("f_2 first, then f_1: z =", inverse(g_1, inverse(g_2, x)).round(3))
-print("f_1 first, then f_2: z =", inverse(g_2, inverse(g_1, x)).round(3))
+print("f_2 first, then f_1: z =", np.round(inverse(g_1, inverse(g_2, x)), 3))
+print("f_1 first, then f_2: z =", np.round(inverse(g_2, inverse(g_1, x)), 3))
 
 # %% [markdown]
 # ## 3a.2 The other way about
