@@ -1026,6 +1026,7 @@ def error_in_units_of_u(layers, c, z):
     return jax.lax.scan(step, start, layers)[1]  # after each layer
 
 
+# %%
 rng = np.random.default_rng(0)
 random_layers = rng.normal(size=(64, 2, 16)), 0.5 * rng.normal(size=(64, 16, 4)), np.eye(2)[np.arange(64) % 2]
 depths, z, errors = (1, 4, 16, 32, 64), rng.normal(size=(200, 2)), {}
