@@ -15,7 +15,7 @@ ALLOWED = {
     "autoregressive": {"probability"},
     "flows": {"probability", "autoregressive"},
     "autoencoders": {"probability"},
-    "vae": {"probability"},
+    "vae": {"probability", "autoregressive"},
     "coding": {"probability", "autoregressive", "flows", "vae"},
 }
 

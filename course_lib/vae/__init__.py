@@ -1,7 +1,12 @@
-"""Variational auto-encoders: a Gaussian encoder, a decoder, and bounds on ln p(x)."""
+"""Variational auto-encoders: an encoder, a decoder with a likelihood, bounds on ln p(x), and diagnostics."""
 
+from course_lib.vae.diagnostics import active_units, kl_per_latent, rate_parts
 from course_lib.vae.encoder import GaussianEncoder
+from course_lib.vae.losses import negative_iwae, regularized_loss
 from course_lib.vae.reparameterization import reparameterize
 from course_lib.vae.vae import Vae, negative_elbo
 
-__all__ = ["GaussianEncoder", "Vae", "negative_elbo", "reparameterize"]
+__all__ = [
+    "GaussianEncoder", "Vae", "active_units", "kl_per_latent", "negative_elbo", "negative_iwae", "rate_parts",
+    "regularized_loss", "reparameterize",
+]  # fmt: skip

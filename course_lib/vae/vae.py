@@ -1,7 +1,7 @@
 """The variational auto-encoder: a latent-variable model and its bound on ln p(x)."""
 
-import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,16 +9,11 @@ from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from course_lib.initial_weights import linear
-from course_lib.probability import (
-    bernoulli_log_prob,
-    iwae_bound,
-    kl_standard_normal,
-    normal_log_prob,
-    standard_normal_log_prob,
-)
+from course_lib.probability import iwae_bound, kl_standard_normal, normal_log_prob, standard_normal_log_prob
 from course_lib.vae.encoder import GaussianEncoder, hidden_layers
+from course_lib.vae.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian
 from course_lib.vae.reparameterization import reparameterize
-from course_lib.validation import require_binary, require_event_shape, require_finite, require_positive
+from course_lib.validation import require_event_shape, require_finite, require_positive
 
 Nats = Float[Array, "*batch"]
 
@@ -31,12 +26,16 @@ class Vae(nnx.Module):
     Args:
         num_inputs, num_latents: d and k.
         hidden_sizes: widths of the encoder's hidden layers; the decoder has them in reverse. None: a linear model.
-        likelihood: "bernoulli" for x of 0 and 1, "gaussian" for real x.
-        sigma: standard deviation of the Gaussian p(x|z); a Bernoulli has none.
+        likelihood: "bernoulli" for x of 0 and 1, "gaussian" for real x, "logistic" for grey levels.
+        sigma: standard deviation of the Gaussian p(x|z), None to learn it; the others have none.
+        levels: L, grey levels 0, 1/(L − 1), …, 1 of the discretized logistic.
+        flow: a bijection g of the k latents, with a context of 2k numbers. Then q(z|x) is the law of g(z₀; μ, ln σ)
+            with z₀ from the Gaussian, and `elbo_terms` estimates the KL by ln q − ln p at its one draw.
     Raises: ValueError: a size or sigma that is not positive, or another likelihood; from the methods: a wrong last
         axis, NaN or infinity, and for a Bernoulli anything but 0 and 1 (grey levels, say).
     Source: Kingma & Welling 2013, arXiv:1312.6114, eq. 10; 2019, arXiv:1906.02691.
-    Taught in: 05_variational_autoencoder, "The variational auto-encoder".
+    Taught in: 05_variational_autoencoder, "The variational auto-encoder";
+        05b_better_bounds, "A posterior that bends".
     """
 
     def __init__(
@@ -46,16 +45,22 @@ class Vae(nnx.Module):
         num_latents: int,
         *,
         likelihood: str = "bernoulli",
-        sigma: float | int = 1.0,
+        sigma: float | int | None = 1.0,
+        levels: int = 256,
+        flow: Any = None,
         rngs: nnx.Rngs,
     ):
-        sizes = {"num_inputs": num_inputs, "num_latents": num_latents, "sigma": sigma}
+        sizes = {"num_inputs": num_inputs, "num_latents": num_latents, "sigma": 1.0 if sigma is None else sigma}
         for name, value in [*sizes.items(), *(("a hidden size", size) for size in hidden_sizes)]:
             require_positive(value, name)
-        if likelihood not in ("bernoulli", "gaussian"):
-            raise ValueError(f'likelihood is {likelihood!r}; choose "bernoulli" or "gaussian".')
-        self.num_inputs, self.num_latents = num_inputs, num_latents
-        self.likelihood, self.sigma = likelihood, float(sigma)
+        if likelihood not in ("bernoulli", "gaussian", "logistic"):
+            raise ValueError(f'likelihood is {likelihood!r}; choose "bernoulli", "gaussian" or "logistic".')
+        self.num_inputs, self.num_latents, self.likelihood = num_inputs, num_latents, likelihood
+        if likelihood == "logistic":
+            self.pixels = DiscretizedLogistic(num_inputs, levels)
+        else:
+            self.pixels = Bernoulli() if likelihood == "bernoulli" else Gaussian(sigma)
+        self.flow = flow
         self.encoder = GaussianEncoder(num_inputs, hidden_sizes, num_latents, rngs=rngs)
         widths = [num_latents, *reversed(hidden_sizes)]
         self.decoder = nnx.Sequential(hidden_layers(widths, rngs), linear(widths[-1], num_inputs, rngs))
@@ -63,18 +68,18 @@ class Vae(nnx.Module):
     def encode(self, x: ArrayLike) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k"]]:
         """(μ, ln σ) of q(z|x)."""
         require_event_shape(x, (self.num_inputs,), type(self).__name__)
-        (require_binary if self.likelihood == "bernoulli" else require_finite)(x)
+        self.pixels.check(x)
         return self.encoder(jnp.asarray(x, dtype=float))
 
     def decode(self, z: ArrayLike) -> Float[Array, "*batch d"]:
-        """The parameter of p(x|z): logits of a Bernoulli, mean of a Gaussian."""
+        """The parameter of p(x|z): logits of a Bernoulli, mean of a Gaussian or of a logistic."""
         require_event_shape(z, (self.num_latents,), f"the decoder of {type(self).__name__}")
         require_finite(z, "z")
         return self.decoder(jnp.asarray(z, dtype=float))
 
     def decode_mean(self, z: ArrayLike) -> Float[Array, "*batch d"]:
-        """E[x|z]: the probability of ink, or the mean of the Gaussian."""
-        return jax.nn.sigmoid(self.decode(z)) if self.likelihood == "bernoulli" else self.decode(z)
+        """E[x|z]: the probability of ink, or the mean grey."""
+        return self.pixels.mean(self.decode(z))
 
     def reconstruct(self, x: ArrayLike) -> Float[Array, "*batch d"]:
         """E[x|z] at z = μ(x), without noise."""
@@ -82,15 +87,28 @@ class Vae(nnx.Module):
 
     def log_likelihood(self, x: ArrayLike, z: Float[Array, "*batch k"]) -> Nats:
         """ln p(x|z), summed over the inputs."""
-        parameter, x = self.decode(z), jnp.asarray(x, dtype=float)
-        if self.likelihood == "bernoulli":
-            return bernoulli_log_prob(x, parameter).sum(axis=-1)
-        return normal_log_prob(x, parameter, math.log(self.sigma)).sum(axis=-1)
+        return self.pixels.log_prob(jnp.asarray(x, dtype=float), self.decode(z)).sum(axis=-1)
+
+    def draw(
+        self, key: Key[Array, ""], mean: Float[Array, "*batch k"], log_sigma: Float[Array, "*batch k"]
+    ) -> tuple[Float[Array, "*batch k"], Nats]:
+        """z ~ q(z|x) and ln q(z|x), from (μ, ln σ) of `encode`; through the flow if there is one.
+
+        ln q(z|x) = ln N(z₀; μ, σ²) − ln|det Dg(z₀)|
+        """
+        z = reparameterize(key, mean, log_sigma)
+        log_q = normal_log_prob(z, mean, log_sigma).sum(axis=-1)
+        if self.flow is None:
+            return z, log_q
+        z, log_det = self.flow.forward(z, jnp.concatenate([mean, log_sigma], axis=-1))
+        return z, log_q - log_det
 
     def elbo_terms(self, key: Key[Array, ""], x: ArrayLike) -> tuple[Nats, Nats]:
         """(ln p(x|z) at one z ~ q(z|x), KL(q(z|x)‖N(0, I)) in closed form): their difference estimates L(x)."""
         mean, log_sigma = self.encode(x)
-        z = reparameterize(key, mean, log_sigma)
+        z, log_q = self.draw(key, mean, log_sigma)
+        if self.flow is not None:
+            return self.log_likelihood(x, z), log_q - standard_normal_log_prob(z)
         return self.log_likelihood(x, z), kl_standard_normal(mean, log_sigma).sum(axis=-1)
 
     def elbo(self, key: Key[Array, ""], x: ArrayLike, num_samples: int = 1) -> Nats:
@@ -102,26 +120,22 @@ class Vae(nnx.Module):
     def iwae(self, key: Key[Array, ""], x: ArrayLike, num_samples: int) -> Nats:
         """Importance-weighted bound: L(x) ≤ E iwae ≤ ln p(x), and it reaches ln p(x) as `num_samples` grows.
 
-        Numerics: one sample at a time (`lax.map`), so that memory does not grow with `num_samples` × inputs.
+        Numerics: 50 samples at a time (`lax.map`), so that memory does not grow with `num_samples` × inputs.
         Source: Burda et al., arXiv:1509.00519, eq. 8. Taught in: 05_variational_autoencoder, "The loss read as bits".
         """
         require_positive(num_samples, "num_samples")
         mean, log_sigma = self.encode(x)
 
         def log_joint_and_q(i: Array) -> tuple[Array, Array]:
-            z = reparameterize(jax.random.fold_in(key, i), mean, log_sigma)
-            log_q = normal_log_prob(z, mean, log_sigma).sum(axis=-1)
+            z, log_q = self.draw(jax.random.fold_in(key, i), mean, log_sigma)
             return self.log_likelihood(x, z) + standard_normal_log_prob(z), log_q
 
-        return iwae_bound(*jax.lax.map(log_joint_and_q, jnp.arange(num_samples)))
+        return iwae_bound(*jax.lax.map(log_joint_and_q, jnp.arange(num_samples), batch_size=50))
 
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:
         """Draw z ~ N(0, I), then x ~ p(x|z): shape (*shape, d)."""
         z_key, x_key = jax.random.split(key)
-        mean = self.decode_mean(jax.random.normal(z_key, (*shape, self.num_latents)))
-        if self.likelihood == "bernoulli":
-            return jax.random.bernoulli(x_key, mean).astype(mean.dtype)
-        return mean + self.sigma * jax.random.normal(x_key, mean.shape)
+        return self.pixels.sample(x_key, self.decode(jax.random.normal(z_key, (*shape, self.num_latents))))
 
 
 def negative_elbo(model: Vae, batch: ArrayLike, key: Key[Array, ""]) -> Float[Array, ""]:

@@ -183,7 +183,7 @@ def test_training_the_linear_vae_reaches_the_maximum_likelihood_solution():
     direction = vectors[:, -1:] * np.sqrt(values[-1] - 0.25)
     best = stats.multivariate_normal(np.zeros(3), direction @ direction.T + 0.25 * np.eye(3)).logpdf(data).mean()
 
-    graph, params = nnx.split(Vae(3, [], 1, likelihood="gaussian", sigma=0.5, rngs=nnx.Rngs(1)))
+    graph, params = nnx.split(Vae(3, [], 1, likelihood="gaussian", sigma=0.5, rngs=nnx.Rngs(0)))
 
     def loss(params, key):
         return negative_elbo(nnx.merge(graph, params), data, key)
