@@ -71,7 +71,7 @@ def coupling_steps_explorer() -> Explorer:
             Panel(
                 [Mesh("nodes", "latent"), Polygons("cell", "decoder"), Points("copies", "predecessor", size=3.0)],
                 Axis("first coordinate: kept", -3, 3), Axis("second coordinate: moved", -5.5, 5.5),
-                title="the plane; dots: the copied half", aspect=0.8,
+                title="plane; dots: the copy", aspect=0.8,
             ),
             Panel(
                 [
@@ -88,7 +88,7 @@ def coupling_steps_explorer() -> Explorer:
         "log-scale as functions of the copy. Then the second coordinate is multiplied by exp(s), and b is added.",
         readouts=(
             "area of the cell, at first {area_before:.3f}", "now {area:.3f}",
-            "log-determinant at its centre {log_det:+.3f}", "its exponential {factor:.3f}",
+            "log-determinant at its centre {log_det:.3f}", "its exponential {factor:.3f}",
         ),
         constants={"fine": fine, "centre": centre, "area_before": (high - low) * (top - bottom)},
         play="step",

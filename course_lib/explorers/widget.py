@@ -1,8 +1,10 @@
 """`explore`: a pure function of slider values becomes an interactive figure that needs no kernel to move."""
 
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import anywidget
@@ -126,6 +128,14 @@ def explore(
     names = {c.name for c in controls}
     for panel in panels:
         panel.check(set(tables) | set(fixed) | {n.name for n in networks}, names)
+    shapes = {**{k: q.shape for k, q in tables.items()}, **{k: v.shape for k, v in fixed.items()}}
+    single = sorted(name for name, shape in shapes.items() if np.prod(shape) == 1)
+    for _, field, form, _ in (part for text in readouts for part in Formatter().parse(text)):
+        if field is not None and (field not in single or not re.fullmatch(r"(\.\df)?", form or "")):
+            raise ValueError(
+                f"the readout {{{field}:{form}}} cannot be written; expected a single number by name, in a format "
+                f"such as {{name:.2f}} or none. Single numbers here: {single}."
+            )
     for name in (play, *(pad or {}).get("sets", ()), *(links or {}), *(k for p in (links or {}).values() for k in p)):
         if name and name not in names:
             raise ValueError(f"{name!r} is no control; the controls are {sorted(names)}.")

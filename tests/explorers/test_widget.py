@@ -137,3 +137,10 @@ def test_bad_panels_and_networks_are_refused():
         ex.Network("n", [(w, np.zeros(3), "nope")], ["a", "b"], (3,))
     with pytest.raises(ValueError, match=r"gives 3 numbers; its shape \(4,\)"):
         ex.Network("n", [(w, np.zeros(3), "relu")], ["a", "b"], (4,))
+
+
+@pytest.mark.parametrize("readout", ["top {top:+.2f}", "top {top:d}", "y {y:.2f}", "what is {nothing:.2f}"])
+def test_a_readout_that_the_browser_cannot_write_is_refused(readout):
+    with pytest.raises(ValueError, match=r"expected a single number by name.*Single numbers here: \['top'"):
+        make(readouts=[readout])
+    make(readouts=["top {top:.2f}, or {top}"])

@@ -239,6 +239,10 @@ export function drawPanel(ctx, panel, get, width, height, dark) {
     ctx.restore();
   }
   if (panel.x && panel.y) frame(ctx, panel, s, theme);
-  if (panel.title) { ctx.fillStyle = theme.ink; ctx.textAlign = "center"; ctx.font = "600 13px system-ui, sans-serif"; ctx.fillText(panel.title, (s.box.left + s.box.right) / 2, 15); }
+  if (panel.title) {
+    ctx.fillStyle = theme.ink; ctx.textAlign = "center"; ctx.font = "600 13px system-ui, sans-serif";
+    const half = Math.min(ctx.measureText(panel.title).width, width) / 2;  // a long title moves, and shrinks at last
+    ctx.fillText(panel.title, Math.min(Math.max((s.box.left + s.box.right) / 2, half), width - half), 15, width);
+  }
   return s;
 }
