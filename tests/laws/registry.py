@@ -57,7 +57,7 @@ DISCRETE_DENSITIES: dict[str, Callable[..., BinaryAutoregressive]] = {
         lambda d, o, rngs: Made(d, (64, 64), ordering=o, mask_key=jax.random.key(5), rngs=rngs),
     ),
     "Made with everything": made_with_everything,
-    "Made, redrawn": lambda d, seed=0: perturbed(Made(d, (60, 60), rngs=nnx.Rngs(seed)), seed).redrawn(
+    "Made, redrawn": lambda d, seed=0: perturbed(Made(d, (60, 60), rngs=nnx.Rngs(seed)), seed, 0.4).redrawn(
         jax.random.key(seed)
     ),
     "OrderlessNade": lambda d, seed=0: perturbed(

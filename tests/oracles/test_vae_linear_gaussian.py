@@ -191,9 +191,9 @@ def test_training_the_linear_vae_reaches_the_maximum_likelihood_solution():
     @jax.jit
     def train(params):
         def step(params, key):
-            return jax.tree.map(lambda p, g: p - 0.004 * g, params, jax.grad(loss)(params, key)), None
+            return jax.tree.map(lambda p, g: p - 0.002 * g, params, jax.grad(loss)(params, key)), None
 
-        return jax.lax.scan(step, params, jax.random.split(jax.random.key(0), 4000))[0]
+        return jax.lax.scan(step, params, jax.random.split(jax.random.key(0), 8000))[0]
 
     trained = nnx.merge(graph, train(params))
     bounds = jax.vmap(lambda key: trained.elbo(key, data).mean())(jax.random.split(jax.random.key(2), 200))
