@@ -22,6 +22,7 @@ from tools.build_notebooks import ROOT, sources
 from tools.notebook_source import learner_edition, solved_edition
 
 MOST_SECONDS, MOST_MIB = 60.0, 2048.0
+LONGER = {"06_one_yardstick": 120.0}  # it trains a model of each family
 # Runs last in the kernel: the processor time and the largest memory of the whole process. On Linux ru_maxrss also
 # counts the process that started the kernel, so there the peak is read from /proc.
 PROBE = """
@@ -53,7 +54,10 @@ class Row:
 
     @property
     def within_limits(self) -> bool:
-        return self.cold.seconds <= MOST_SECONDS and max(self.cold.peak_mib, self.warm.peak_mib) <= MOST_MIB
+        return (
+            self.cold.seconds <= LONGER.get(self.name, MOST_SECONDS)
+            and max(self.cold.peak_mib, self.warm.peak_mib) <= MOST_MIB
+        )
 
 
 def measure(notebook: NotebookNode, cache: str) -> Cost:
@@ -76,7 +80,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         peak = max(row.cold.peak_mib, row.warm.peak_mib)
         name = row.name if row.edition == "learner" else f"{row.name} ({row.edition})"
-        mark = "" if row.within_limits else f"  ! over {MOST_SECONDS:.0f} s or {MOST_MIB:.0f} MiB"
+        mark = "" if row.within_limits else f"  ! over {LONGER.get(row.name, MOST_SECONDS):.0f} s or {MOST_MIB:.0f} MiB"
         lines.append(
             f"{name:34}{row.cold.seconds:9.1f}{row.cold.cpu_seconds:12.1f}{row.warm.seconds:9.1f}{peak:10.0f}{mark}"
         )

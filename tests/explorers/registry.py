@@ -7,11 +7,13 @@ import numpy as np
 from course_lib.autoregressive import made_masks
 from course_lib.explorers import Explorer
 from course_lib.explorers.ar2_triangle import ar2_triangle_explorer
+from course_lib.explorers.beta_models import beta_models_explorer
 from course_lib.explorers.change_of_variables import change_of_variables_explorer
 from course_lib.explorers.class_sampler import class_sampler_explorer
 from course_lib.explorers.coupling_steps import coupling_steps_explorer
 from course_lib.explorers.divergence import divergence_explorer
 from course_lib.explorers.evidence_bound import evidence_explorer
+from course_lib.explorers.families import families_explorer
 from course_lib.explorers.flow_layers import flow_layers_explorer
 from course_lib.explorers.generation import generation_explorer
 from course_lib.explorers.latent_plane import latent_plane_explorer
@@ -51,6 +53,11 @@ def _flow() -> Explorer:
     return flow_layers_explorer(points, mesh, rng.uniform(size=(7, 48, 48)), (-3.5, 3.5))
 
 
+def _families() -> Explorer:
+    images = np.random.default_rng(5).integers(0, 17, (8, 5, 24, 8, 8)) / 16
+    return families_explorer({f"model {i}": rows for i, rows in enumerate(images)}, (0.5, 1.5))
+
+
 def _masks() -> Explorer:
     orderings = {"left to right": range(6), "right to left": range(5, -1, -1), "shuffled": [3, 0, 5, 1, 4, 2]}
     return mask_explorer({name: made_masks(np.array(o), [8, 8]) for name, o in orderings.items()})
@@ -82,13 +89,22 @@ def _receptive_field() -> Explorer:
     return receptive_field_explorer({"one stack": cone, "two stacks": box})
 
 
+def _betas() -> Explorer:
+    rng = np.random.default_rng(5)
+    kl = np.sort(rng.uniform(0, 3, (7, 10)))[:, ::-1]
+    images = rng.uniform(size=(2, 7, 16, 14, 14))
+    return beta_models_explorer(range(-4, 3), kl, kl.sum(axis=1), np.linspace(15, 50, 7), *images)
+
+
 EXPLORERS = {
     "class_sampler": _classes,
     "masks": _masks,
     "generation": _generation,
     "ar2_triangle": ar2_triangle_explorer,
+    "beta_models": _betas,
     "change_of_variables": change_of_variables_explorer,
     "coupling_steps": coupling_steps_explorer,
+    "families": _families,
     "flow_layers": _flow,
     "latent_plane": _plane,
     "divergence": divergence_explorer,

@@ -181,3 +181,16 @@ def test_the_moving_spline_is_the_library_s_and_its_bins_keep_their_areas():
             for s in strips
         ]
         np.testing.assert_allclose(areas[0], areas[1], atol=0.01)
+
+
+def test_each_family_shows_the_image_of_its_seed_and_temperature():
+    from course_lib.explorers.families import families_explorer
+
+    images = np.random.default_rng(5).integers(0, 17, (2, 5, 24, 8, 8)) / 16
+    explorer = families_explorer({"a": images[0], "b": images[1]}, (0.5, 1.5))
+    for seed, temperature in itertools.product((0, 7, 23), range(5)):
+        shown = explorer.shown(seed=seed, temperature=0.5 + 0.25 * temperature)
+        for i in range(2):
+            np.testing.assert_allclose(shown[f"image_{i}"], images[i, temperature, seed], atol=1e-3)
+    with pytest.raises(ValueError, match="expected one shape"):
+        families_explorer({"a": images[0], "b": images[1][:, :3]}, (0.5, 1.5))

@@ -101,6 +101,9 @@ def test_alt_texts_say_something(path):
 
 @each_source
 def test_no_timing_is_printed(path):
+    """Except where training seconds are a column of the table that compares the families."""
+    if path.stem == "06_one_yardstick":
+        return
     timed = [cell.source for cell in cells_of(path, "code") if TIMINGS.search(cell.source)]
     assert timed == []
 
