@@ -33,13 +33,13 @@ class Bernoulli(nnx.Module):
 
 
 class Gaussian(nnx.Module):
-    """N(a, σ²) with one σ for all pixels: given, or, with `sigma` None, a parameter ln σ that starts at 0.
+    """N(a, σ²) with one σ for all pixels: given, or, with `sigma` None, a parameter ln σ that starts at −1.
 
     Taught in: 05b_better_bounds, "Which likelihood for grey pixels?".
     """
 
     def __init__(self, sigma: float | None):
-        self.log_sigma = nnx.Param(jax.device_put(np.float32(0))) if sigma is None else math.log(sigma)
+        self.log_sigma = nnx.Param(jax.device_put(np.float32(-1))) if sigma is None else math.log(sigma)
 
     def check(self, x) -> None:
         """Raises ValueError for NaN or infinity."""
