@@ -1,0 +1,202 @@
+"""VAE and IWAE on MNIST: `python -m benchmarks.bounds --mnist FILE`, test likelihood in nats.
+
+The architecture of the IWAE paper (arXiv:1509.00519, one stochastic layer): 784-200-200-50 and back, Bernoulli pixels.
+All 60,000 training images, binarized anew in every epoch; the test images are binarized once, from a fixed seed.
+The test likelihood is estimated by importance samples from the encoder: on average it is not above the true one.
+Adam's rate rises for an epoch, then falls to 0 along half a cosine over the epochs or the minutes, whichever end first.
+The KL's weight rises from 0 to 1 at the start. IWAE trains with few samples first: the last part decides.
+With --checkpoint a run that was stopped goes on from the folder; its minutes count on.
+"""
+
+import argparse
+import json
+import math
+import pickle
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from benchmarks.density.data import read_arrays
+from course_lib.vae import Vae, negative_iwae, regularized_loss
+
+BINARIZATION_SEED = 0
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training; `stages`: up to which part of the run each number of samples is used (1: the ELBO with β)."""
+
+    stages: tuple[tuple[float, int], ...]
+    epochs: int
+    share: float  # of the minutes
+    hidden: tuple[int, ...] = (200, 200)
+    num_latents: int = 50
+    batch_size: int = 100
+    rate: float = 1e-3
+    warm_up: float = 0.05  # the part of the run in which β rises to 1
+
+
+RECIPES = {
+    "vae": Recipe(((1.0, 1),), epochs=600, share=1),
+    "iwae": Recipe(((0.1, 1), (0.5, 5), (1.0, 50)), epochs=300, share=3),
+}
+
+
+def load(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Grey levels 0…1 to train, bits to test, 784 numbers a row.
+
+    Raises: ValueError: no .npz file, a key is missing, images of another shape.
+    """
+    arrays = read_arrays(path, ("x_train", "x_test"))
+    for name, images in arrays.items():
+        if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
+            raise ValueError(f"{path}: {name} is {images.dtype}{list(images.shape)}; expected uint8 (n, 28, 28).")
+    grey = {name: images.reshape(-1, 784).astype(np.float32) / 255 for name, images in arrays.items()}
+    rng = np.random.default_rng(BINARIZATION_SEED)
+    return grey["x_train"], (rng.random(grey["x_test"].shape, np.float32) < grey["x_test"]).astype(np.float32)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def epoch(graph: Any, num_samples: int, batch_size: int, state: Any, grey: jax.Array, key: Any, rates: Any, betas: Any):
+    """All images once, in a new order and newly binarized; returns (state, mean loss)."""
+    order_key, step_key = jax.random.split(key)
+    order = jax.random.permutation(order_key, len(grey))[: len(rates) * batch_size].reshape(-1, batch_size)
+
+    def step(state: Any, inputs: Any) -> Any:
+        (params, moments), (rows, key, rate, beta) = state, inputs
+        ink_key, noise_key = jax.random.split(key)
+        x = jax.random.bernoulli(ink_key, grey[rows]).astype(float)
+
+        def loss(params: Any) -> jax.Array:
+            model = nnx.merge(graph, params)
+            if num_samples == 1:
+                return regularized_loss(model, x, noise_key, beta)
+            return negative_iwae(model, x, noise_key, num_samples)
+
+        value, gradient = jax.value_and_grad(loss)(params)
+        change, moments = optax.scale_by_adam(b2=0.999, eps=1e-4).update(gradient, moments)
+        return (jax.tree.map(lambda p, c: p - rate * c, params, change), moments), value
+
+    keys = jax.random.split(step_key, len(rates))
+    state, losses = jax.lax.scan(step, state, (order, keys, rates, betas))
+    return state, losses.mean()
+
+
+def train(
+    name: str, recipe: Recipe, grey: np.ndarray, seed: int, minutes: float, folder: Path | None
+) -> dict[str, Any]:
+    """Train until the epochs or the minutes are over; the clock is looked at between epochs."""
+    sizes = (784, recipe.hidden, recipe.num_latents)
+    graph, params = nnx.split(Vae(*sizes, rngs=nnx.Rngs(seed)))
+    params = nnx.as_pure(params)
+    state, done, before, progress, steps = (params, optax.scale_by_adam().init(params)), 0, 0.0, 0.0, 0
+    file = folder / f"{name}-{seed}.pickle" if folder else None
+    if file and file.is_file():
+        saved = pickle.loads(file.read_bytes())
+        if saved["recipe"] != asdict(recipe):
+            raise ValueError(f"{file} belongs to another recipe: {saved['recipe']}. Name another folder.")
+        state, done, before, progress = saved["state"], saved["epochs"], saved["seconds"], saved["progress"]
+    state, images, begin = jax.tree.map(jnp.asarray, state), jnp.asarray(grey), time.monotonic()
+    steps, seconds, written = len(grey) // recipe.batch_size, before, time.monotonic()
+    while progress < 1:
+        num_samples = next(k for until, k in recipe.stages if progress < until)
+        rise = np.minimum(1, (done * steps + np.arange(steps)) / steps)
+        rates = recipe.rate * rise * (1 + math.cos(math.pi * progress)) / 2
+        betas = np.full(steps, min(1.0, progress / recipe.warm_up))
+        key = jax.random.fold_in(jax.random.key(seed), done)
+        inputs = (rates.astype(np.float32), betas.astype(np.float32))
+        state, loss = epoch(graph, num_samples, recipe.batch_size, state, images, key, *inputs)
+        loss, done = float(loss), done + 1
+        if not math.isfinite(loss):
+            raise ArithmeticError(f"{name}: the loss is {loss} in epoch {done}.")
+        seconds = before + time.monotonic() - begin
+        progress = max(done / recipe.epochs, seconds / (60 * minutes))
+        if done % 20 == 0 or progress >= 1:
+            print(f"{name}: epoch {done}, k {num_samples}, loss {loss:.2f} nats, {seconds:.0f} s", flush=True)
+        if file and (progress >= 1 or time.monotonic() - written > 60):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            saved = {"recipe": asdict(recipe), "state": jax.tree.map(np.asarray, state), "epochs": done}
+            part = file.with_suffix(".part")
+            part.write_bytes(pickle.dumps(saved | {"seconds": seconds, "progress": progress}))
+            part.replace(file)
+            written = time.monotonic()
+    return {"model": nnx.merge(graph, state[0]), "epochs": done, "seconds": seconds}
+
+
+def negative_log_likelihood(model: Vae, x: np.ndarray, num_samples: int, seed: int, batch: int = 100) -> np.ndarray:
+    """−ln p(x) of each image in nats, by `num_samples` importance samples."""
+    graph, state = nnx.split(model)
+    bound = jax.jit(lambda key, x: -nnx.merge(graph, state).iwae(key, x, num_samples))
+    keys = jax.random.split(jax.random.key(seed + 1), -(-len(x) // batch))
+    rows = [x[i * batch : (i + 1) * batch] for i in range(len(keys))]
+    return np.concatenate([np.asarray(bound(*pair)) for pair in zip(keys, rows, strict=True)])
+
+
+def row(name: str, args: argparse.Namespace, grey: np.ndarray, test: np.ndarray, minutes: float) -> dict[str, Any]:
+    """Train one model and measure it."""
+    cpu, recipe = time.process_time(), RECIPES[name]
+    run = train(name, recipe, grey, args.seed, minutes, args.checkpoint)
+    chosen = np.random.default_rng(args.seed).permutation(len(test))[: args.test_images]
+    begin = time.monotonic()
+    nll = negative_log_likelihood(run["model"], test[chosen], args.samples, args.seed)
+    return {
+        "model": name, "test_nll_nats": float(nll.mean()), "standard_error": float(nll.std(ddof=1) / len(nll) ** 0.5),
+        "importance_samples": args.samples, "test_images": len(nll), "seed": args.seed,
+        "binarization_seed": BINARIZATION_SEED, "epochs": run["epochs"], "seconds": run["seconds"],
+        "seconds_to_measure": time.monotonic() - begin, "cpu_seconds": time.process_time() - cpu,
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(nnx.split(run["model"])[1])),
+        "cut_by_clock": run["epochs"] < recipe.epochs, "device": jax.devices()[0].platform, **asdict(recipe),
+    }  # fmt: skip
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mnist", type=Path, metavar="FILE", required=True, help="mnist.npz")
+    parser.add_argument("--models", nargs="+", choices=RECIPES, default=["vae"], help="which (default: vae)")
+    parser.add_argument("--minutes", type=float, default=40.0, help="of training, for all models (default: 40)")
+    parser.add_argument("--samples", type=int, default=5000, help="importance samples a test image (default: 5000)")
+    parser.add_argument("--test-images", type=int, default=10_000, help="so many, drawn by the seed (default: all)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="where a run is saved, to go on from")
+    args = parser.parse_args(argv)
+    if not (args.minutes > 0 and math.isfinite(args.minutes)):
+        parser.error(f"--minutes is {args.minutes}; expected a number greater than 0.")
+    for name in ("samples", "test_images"):
+        if getattr(args, name) < 2:
+            parser.error(f"--{name.replace('_', '-')} is {getattr(args, name)}; expected at least 2.")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """A line for each model, then one JSON line for each."""
+    args, records = arguments(argv), []
+    try:
+        grey, test = load(args.mnist)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    chosen = [name for name in RECIPES if name in args.models]
+    for name in chosen:
+        share = RECIPES[name].share / sum(RECIPES[other].share for other in chosen)
+        record = row(name, args, grey, test, args.minutes * share)
+        records.append({k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in record.items()})
+        print("{model}: test {test_nll_nats:.2f} ± {standard_error:.2f} nats, {parameters:,} parameters, "
+              "{epochs} epochs, {seconds:.0f} s".format(**record), flush=True)  # fmt: skip
+    print("\n".join(map(json.dumps, records)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
