@@ -462,7 +462,7 @@ def difference(a, b):
 def show_difference(a, b):
     print(f"{a} minus {b}, in points:")
     for size, mean, seeds, test in zip(SIZES, *difference(a, b), strict=True):
-        print(f"  {size:3} labels a class {mean:+6.1f}   ± {seeds:.1f} (seeds)   ± {test:.1f} (images)")
+        print(f"  labels a class: {size:<5}{mean:+6.1f}   ± {seeds:.1f} (seeds)   ± {test:.1f} (images)")
 
 
 show_difference("M2", "network")
@@ -511,6 +511,7 @@ rows = {
     name: np.concatenate([test_images[[n]], gap, drawn[n].clip(0, 1)]).reshape(-1, 8, 8) for name, n in extremes.items()
 }
 fig = image_rows(rows, 0.55)
+_ = fig.suptitle("a test digit, then the same $z$ in the classes 0 to 9")
 
 # %% [markdown]
 # If the class has its own place, $z$ need not hold it. A **linear probe** asks: how well does logistic regression, with
