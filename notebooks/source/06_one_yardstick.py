@@ -611,7 +611,8 @@ def mala(log_density, start, key, step, num_steps=400):
         choose = lambda a, b: jnp.where(accept.reshape(-1, *[1] * (a.ndim - 1)), a, b)  # noqa: E731
         return jax.tree.map(choose, (there, new_value, new_grad), now), accept.mean()
 
-    (v, _, _), accepted = jax.lax.scan(move, (start, *both(start)), jax.random.split(key, num_steps))
+    begin = start, jnp.full(len(start), -jnp.inf), jnp.zeros_like(start)  # whatever comes first is accepted
+    (v, _, _), accepted = jax.lax.scan(move, begin, jax.random.split(key, num_steps))
     return v, accepted.mean()
 
 
