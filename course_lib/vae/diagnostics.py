@@ -38,6 +38,6 @@ def rate_parts(key: Key[Array, ""], model: Vae, x: ArrayLike) -> tuple[Float[Arr
     mean, log_sigma = model.encode(x)
     z = reparameterize(key, mean, log_sigma)
     log_q = normal_log_prob(z, mean, log_sigma).sum(axis=-1)
-    others = jax.lax.map(lambda one: logsumexp(normal_log_prob(one, mean, log_sigma).sum(axis=-1)), z)
+    others = jax.lax.map(lambda one: logsumexp(normal_log_prob(one[None], mean, log_sigma).sum(axis=-1)), z)
     log_aggregate = others - math.log(len(z))
     return (log_q - log_aggregate).mean(), (log_aggregate - standard_normal_log_prob(z)).mean()

@@ -87,5 +87,5 @@ class DiscretizedLogistic(nnx.Module):
         return p @ jnp.linspace(0, 1, self.levels)
 
     def sample(self, key: Key[Array, ""], a: Pixels) -> Pixels:
-        v = a + jnp.exp(self.log_scale[...]) * jax.random.logistic(key, a.shape)
+        v = a + jnp.exp(self._parameters(a)[..., 2]) * jax.random.logistic(key, a.shape)
         return jnp.clip(jnp.round((v + 1) / 2 * (self.levels - 1)) / (self.levels - 1), 0.0, 1.0)
