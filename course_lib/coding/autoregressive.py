@@ -42,7 +42,7 @@ class AutoregressiveCode:
     Raises: ValueError: from the methods: probabilities that are not finite.
     Numerics: bit for bit on the machine that wrote the file; another processor or another version of JAX may round
         otherwise, which the checksum of the pixels reveals.
-
+    Taught in: 05a_the_bits_are_real, "An autoregressive model is a code".
     """
 
     kind = 0

@@ -17,6 +17,7 @@ class BitsBackReport:
     Args: initial_bits: random bits that lay on the stack before the first image; the decoder gets them back.
         needed_bits: how many of them were ever taken off.
         length_bits: length of the message after 0, 1, …, n images.
+    Taught in: 05a_the_bits_are_real, "The whole file".
     """
 
     initial_bits: int
@@ -42,6 +43,7 @@ class BitsBackCode:
     A subclass gives `append` and `take`, mirror images of each other; both work on one image at a time.
 
     Source: Townsend, Bird & Barber 2019 (arXiv:1901.04866).
+    Taught in: 05a_the_bits_are_real, "Three steps for one digit".
     """
 
     kind: int

@@ -50,7 +50,7 @@ def compress(model: Any, images: ArrayLike, *, levels: int | None = None, batch_
         levels: for a flow, how many grey levels there are; other models know.
         batch_size: autoregressive models evaluate so many images at a time.
     Raises: ValueError: values outside of the alphabet, a wrong shape, no image; TypeError: a model that is no code.
-
+    Taught in: 05a_the_bits_are_real, "An autoregressive model is a code".
     """
     code = code_of(model, levels, batch_size)
     symbols = symbols_of(code, images)
@@ -64,6 +64,7 @@ def decompress(model: Any, file: bytes) -> np.ndarray:
 
     Raises: CodingError: a file that is foreign, truncated or damaged, that another model wrote, or whose pixels do not
         come out as they went in.
+    Taught in: 05a_the_bits_are_real, "What a bad file says".
     """
     header, words = unpack(file)
     own = fingerprint(model)

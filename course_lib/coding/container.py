@@ -17,7 +17,10 @@ CHECK = struct.Struct("<I")
 
 
 class CodingError(ValueError):
-    """A file that cannot be decoded: cut off, damaged, foreign, or written with another model."""
+    """A file that cannot be decoded: cut off, damaged, foreign, or written with another model.
+
+    Taught in: 05a_the_bits_are_real, "What a bad file says".
+    """
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ class GaussianGrid:
 
     Numerics: each symbol has probability 2⁻²⁴ at least: a grid of 2¹⁷ points takes 2⁻⁷ from the Gaussian. That costs
         0.01 bits, but every 128th symbol popped would lie anywhere. Hence `pop_near`, for what is popped to be random.
+    Taught in: 05a_the_bits_are_real, "A latent variable costs too much".
     """
 
     low: float

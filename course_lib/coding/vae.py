@@ -32,7 +32,7 @@ class VaeCode(BitsBackCode):
     """`BitsBackCode` for a `Vae` with a Bernoulli likelihood: q(z|x) and p(z) on one grid of step 2⁻⁹ from −8 to 8.
 
     Raises: ValueError: another likelihood; from the methods: parameters that are not finite.
-
+    Taught in: 05a_the_bits_are_real, "The whole file".
     """
 
     kind, levels = 1, 2

@@ -8,6 +8,7 @@ from course_lib.autoregressive import made_masks
 from course_lib.explorers import Explorer
 from course_lib.explorers.ar2_triangle import ar2_triangle_explorer
 from course_lib.explorers.beta_models import beta_models_explorer
+from course_lib.explorers.bits_back_steps import bits_back_steps_explorer
 from course_lib.explorers.change_of_variables import change_of_variables_explorer
 from course_lib.explorers.class_sampler import class_sampler_explorer
 from course_lib.explorers.coupling_steps import coupling_steps_explorer
@@ -96,12 +97,19 @@ def _betas() -> Explorer:
     return beta_models_explorer(range(-4, 3), kl, kl.sum(axis=1), np.linspace(15, 50, 7), *images)
 
 
+def _bits() -> Explorer:
+    rng = np.random.default_rng(6)
+    stack = 192 + np.cumsum(rng.integers([0, -90, 10, 80], [1, -50, 40, 110], (8, 4)), axis=1)
+    return bits_back_steps_explorer(rng.integers(0, 2, (8, 8, 8)), rng.uniform(size=(8, 8, 8)), stack)
+
+
 EXPLORERS = {
     "class_sampler": _classes,
     "masks": _masks,
     "generation": _generation,
     "ar2_triangle": ar2_triangle_explorer,
     "beta_models": _betas,
+    "bits_back_steps": _bits,
     "change_of_variables": change_of_variables_explorer,
     "coupling_steps": coupling_steps_explorer,
     "families": _families,
