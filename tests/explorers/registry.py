@@ -99,8 +99,8 @@ def _betas() -> Explorer:
 
 def _bits() -> Explorer:
     rng = np.random.default_rng(6)
-    stack = 192 + np.cumsum(rng.integers([0, -90, 10, 80], [1, -50, 40, 110], (8, 4)), axis=1)
-    return bits_back_steps_explorer(rng.integers(0, 2, (8, 8, 8)), rng.uniform(size=(8, 8, 8)), stack)
+    stack = 192.0 + np.cumsum(rng.integers([0, -90, 10, 80], [1, -50, 40, 110], (8, 4)), axis=1)
+    return bits_back_steps_explorer(1.0 * rng.integers(0, 2, (8, 8, 8)), rng.uniform(size=(8, 8, 8)), stack)
 
 
 EXPLORERS = {
