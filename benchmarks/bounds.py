@@ -151,12 +151,13 @@ def row(name: str, args: argparse.Namespace, grey: np.ndarray, test: np.ndarray,
     begin = time.monotonic()
     nll = negative_log_likelihood(run["model"], test[chosen], args.samples, args.seed)
     return {
+        **asdict(recipe), "epochs_planned": recipe.epochs,
         "model": name, "test_nll_nats": float(nll.mean()), "standard_error": float(nll.std(ddof=1) / len(nll) ** 0.5),
         "importance_samples": args.samples, "test_images": len(nll), "seed": args.seed,
         "binarization_seed": BINARIZATION_SEED, "epochs": run["epochs"], "seconds": run["seconds"],
         "seconds_to_measure": time.monotonic() - begin, "cpu_seconds": time.process_time() - cpu,
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(nnx.split(run["model"])[1])),
-        "cut_by_clock": run["epochs"] < recipe.epochs, "device": jax.devices()[0].platform, **asdict(recipe),
+        "cut_by_clock": run["epochs"] < recipe.epochs, "device": jax.devices()[0].platform,
     }  # fmt: skip
 
 
