@@ -57,5 +57,4 @@ def bits_back_steps_explorer(
         description="Left: the bits on the stack, before and after each step so far. Middle: the digit. Right: the "
         "chance of ink under the latent z that was taken off; grey as long as there is no z.",
         readouts=("on the stack: {now:.0f} bits", "this step: {change:.0f} bits", "all steps so far: {sum:.0f} bits"),
-        play="step",
     )  # fmt: skip
