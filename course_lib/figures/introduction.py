@@ -65,6 +65,6 @@ def accuracy_against_labels(
         error = accuracy.std(axis=1, ddof=1) / np.sqrt(accuracy.shape[1])
         ax.errorbar(num_labels, accuracy.mean(axis=1), error, color=colour, ls=line, capsize=2.5, label=name)
     ax.set(xscale="log", xlabel="number of labels", ylabel="test accuracy")
-    ax.set_xticks(list(num_labels), [f"{n:,}" for n in num_labels], rotation=45)
+    ax.set_xticks(list(num_labels), [f"{n:,}" for n in num_labels], rotation=45 if len(num_labels) > 6 else 0)
     ax.minorticks_off()
     ax.legend(loc="lower right", fontsize=9)

@@ -356,7 +356,8 @@ for b, r, d in zip(log2_betas, rate, distortion, strict=True):
     name = f"{2 ** int(b)}" if b >= 0 else f"1/{2 ** -int(b)}"
     left.annotate(name, (r, d), xytext=(0, 7), textcoords="offset points", fontsize=9)
 line = np.array([0, 1.1 * rate.max()])
-left.plot(line, (rate + distortion).min() - line, color=INK, ls="--", lw=1)
+left.plot(line, (rate + distortion).min() - line, color=INK, ls="--", lw=1, label="least $R+D$")
+left.legend(loc="lower left", fontsize=9)
 left.set(xlabel="rate $R$ [nats]", ylabel="distortion $D$ [nats]", ylim=(0, 1.2 * distortion.max()))
 left.set_title(r"the number at each dot: $\beta$")
 right.bar(log2_betas, split[:, 0], color=GREEN, label="mutual information")
@@ -526,6 +527,7 @@ angle = np.linspace(0, 2 * np.pi, 60)
 circle = 1.5 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 fig, axes = plt.subplots(1, 4, figsize=(9.4, 2.7))
 for ax, i in zip(axes, worst, strict=True):
+    ax.plot([], color=GREY, lw=1, label="exact posterior")
     ax.contour(axis, axis, posterior[i], posterior[i].max() * np.array([0.05, 0.3, 0.8]), colors=GREY, linewidths=1)
     ax.plot(*draws[:, i].T, ".", ms=2, color=PURPLE, label="flow posterior, draws")
     shapes = {"encoder": (mean[i], log_sigma[i], BLUE), "best Gaussian": (best[0][i], best[1][i], ORANGE)}
@@ -534,7 +536,7 @@ for ax, i in zip(axes, worst, strict=True):
     centre, reach = draws[:, i].mean(0), 5 * draws[:, i].std(0).max()
     ax.set(xlim=centre[0] + np.array([-reach, reach]), ylim=centre[1] + np.array([-reach, reach]), xlabel="$z_1$")
 axes[0].set_ylabel("$z_2$")
-legend = fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
+legend = fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
 
 # %% [markdown]
 # Most of this encoder's gap is amortization. The larger encoder takes part of it away; the flow, with the same encoder, takes
