@@ -10,10 +10,7 @@ import numpy as np
 from benchmarks.flows.contenders import RATE, Size
 from course_lib.autoregressive import made_masks
 
-MISSING = (
-    "PyTorch is not installed: its rows are left out. To have them: "
-    "pip install torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu"
-)
+MISSING = "PyTorch is not installed: its rows are left out. They were made with 2.13.0, its build for processors (cpu)."
 
 
 def available() -> bool:
