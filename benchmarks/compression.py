@@ -1,8 +1,8 @@
 """Bytes in a file against the bits that a model promises: `python -m benchmarks.compression [--mnist FOLDER]`.
 
-Binary images of digits: scikit-learn's of 8×8 pixels, 500 kept back from training; or MNIST's of 28×28 from a folder.
-MADE and a VAE are trained on the training images; the test images are compressed and decompressed, and each must come
-back. Beside the models: gzip and PNG and lossless WebP, all images in one file (for PNG a sheet of 1 bit a pixel),
+Binary images of digits: scikit-learn's of 8×8 pixels, 500 kept back from training; or 2,000 of MNIST's of 28×28, from
+a folder. MADE and a VAE are trained on the training images; the test images are compressed and decompressed, and each
+must come back. Beside the models: gzip and PNG and lossless WebP, all images in one file (for PNG a sheet of 1 bit a pixel),
 which favours them. `promise` is −log₂ p(x) or −ELBO / log 2; `file` counts every byte, header and checksums included.
 A header and the first random bits cost some dozens of bytes, however many images there are: `all` is the excess of one
 file with all images of a small data set, trained on or not. The last line is JSON: the figures, and whether the limits
@@ -63,8 +63,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mnist", help="folder that holds mnist.npz; without it the 8×8 digits are used")
     parser.add_argument("--epochs", type=int, default=30, help="of MADE; the VAE gets three times as many")
-    parser.add_argument("--images", type=int, default=500, help="how many test images")
+    parser.add_argument("--images", type=int, help="how many test images (default: 500, with --mnist 2000)")
     given = parser.parse_args()
+    given.images = given.images or (2000 if given.mnist else 500)
     data = mnist(given.mnist) if given.mnist else digits_8x8()
     kept_back = data.test.images if given.mnist else np.concatenate([data.test.images, data.valid.images])
     train, test = (np.asarray(binarize(flatten(images))) for images in (data.train.images, kept_back))
