@@ -286,11 +286,13 @@ train(made, x_train.reshape(-1, 64), x_valid.reshape(-1, 64), 30, 6e-3)
 # **Predict:** which has more parameters, MADE or PixelCNN? Which fits unseen digits better?
 
 # %%
+log_prob = nnx.jit(lambda model, *images: model.log_prob(*images))
 scores = {
-    "MADE": -made.log_prob(x_test.reshape(-1, 64)),
-    "one stack": -single.log_prob(x_test),
-    "two stacks": -pixelcnn.log_prob(x_test),
+    "MADE": -log_prob(made, x_test.reshape(-1, 64)),
+    "one stack": -log_prob(single, x_test),
+    "two stacks": -log_prob(pixelcnn, x_test),
 }
+scores = {name: np.asarray(nats) for name, nats in scores.items()}
 for (name, nats), model in zip(scores.items(), (made, single, pixelcnn), strict=True):
     size = sum(p.size for p in jax.tree.leaves(nnx.state(model, nnx.Param)))
     print(f"{name:<11}{nats.mean():6.2f} ± {nats.std() / 300**0.5:.2f} nats, {size:6,} parameters")
@@ -321,7 +323,7 @@ for name in ("MADE", "one stack"):
 # %% alt="Bars of 17 probabilities with two humps, one narrow near level 4 and one wide near level 11, and a larger bar at level 16 that holds the tail."
 mixture = LogisticMixture(levels=17, components=2)
 parameters = jnp.array([0.0, 0.7, -0.5, 0.5, -3.0, -1.2])  # logits of the weights, means, log-scales
-probabilities = jnp.exp(mixture.level_log_probs(parameters))
+probabilities = np.exp(jax.jit(mixture.level_log_probs)(parameters))
 plt.bar(np.arange(17), probabilities, color=BLUE)
 plt.gca().set(xlabel="grey level", ylabel="probability")
 print(f"sum: {probabilities.sum():.4f}")
@@ -389,13 +391,13 @@ def counted_log_prob(train_images, images, levels):
 
 
 def bits(log_p, num_pixels):
-    each = bits_per_dim(-log_p, num_pixels)
+    each = np.asarray(bits_per_dim(-log_p, num_pixels))
     return f"{each.mean():.3f} ± {each.std() / len(each) ** 0.5:.3f} bits per dimension"
 
 
 print(f"no model            {np.log2(17):.3f}")
 print("independent pixels ", bits(counted_log_prob(*(np.asarray(x[0]) for x in (grey_train, grey_test)), 17), 64))
-print("PixelCNN, by class ", bits(grey.log_prob(*grey_test), 64))
+print("PixelCNN, by class ", bits(log_prob(grey, *grey_test), 64))
 
 # %% [markdown]
 # Compare bits per dimension within one data set only: they depend on images and levels.
@@ -471,7 +473,7 @@ print(
 
 # %%
 print("independent pixels", bits(counted_log_prob(large.train.images, large.test.images, 256), 784))
-log_p = np.concatenate([mnist.log_prob(part) for part in np.split(large.test.images, 6)])  # in parts, to save memory
+log_p = np.concatenate([log_prob(mnist, part) for part in np.split(large.test.images, 6)])  # in parts, to save memory
 print("PixelCNN          ", bits(log_p, 784))
 
 # %% alt="Two rows of ten digits of 28 by 28 pixels. The upper row shows test digits; the lower row shows samples with strokes of the right thickness and smoothness that seldom form a digit."
