@@ -1,4 +1,8 @@
-"""Training and sampling, all libraries by turns, A B C A B C …: whatever else the machine does hits them all."""
+"""Training and sampling, all libraries by turns, A B C A B C …: whatever else the machine does hits them all.
+
+Before each turn there is a pause: the threads of some libraries go on spinning for a while after their work is done,
+and would slow down whoever comes next.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +18,7 @@ from benchmarks.flows.run import Record, Run
 
 SMALL = Size(2, 8, (64, 64), 256, 100, {"RealNVP": 4096, "MAF": 4096})
 LARGE = Size(784, 4, (512, 512), 128, 4, {"RealNVP": 512, "MAF": 2})
-SIZES, FLOWS, TURNS = (SMALL, LARGE), ("RealNVP", "MAF"), 7
+SIZES, FLOWS, TURNS, PAUSE = (SMALL, LARGE), ("RealNVP", "MAF"), 11, 0.3
 
 
 def runners_of(library: str, flow: str, size: Size, batches: np.ndarray) -> dict[str, Callable[[], Any]]:
@@ -47,6 +51,7 @@ def timed_in_turns(runners: dict[str, Callable[[], Any]], turns: int, deadline: 
         if turn and time.monotonic() > deadline:
             break
         for name, run in runners.items():
+            time.sleep(PAUSE)
             begin = time.perf_counter()
             run()
             taken[name].append(time.perf_counter() - begin)
