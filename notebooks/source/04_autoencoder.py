@@ -36,6 +36,7 @@ from course_lib.autoencoders import (
 )
 from course_lib.exercises import exercise
 from course_lib.explorers import dense_layers
+from course_lib.explorers.interpolation import interpolation_explorer
 from course_lib.explorers.latent_plane import latent_plane_explorer
 from course_lib.figures.autoencoders import decoded_plane, encoder_latent_decoder, simple_autoencoder
 from course_lib.figures.images import image_rows, scatter_by_class
@@ -528,7 +529,20 @@ fig = image_rows(rows, cell=0.5)
 
 # %% [markdown]
 # Mixed pixels are two ghosts. Mixed codes move strokes: the 3 bends into a 5. But the 0 on its way to 1 breaks into
-# pieces. Training looked at codes of digits alone, never at the points between them.
+# pieces. Training saw codes of digits alone, never the points between.
+#
+# **Predict, then move:** between which digits does the way stay near codes of training digits? Where is it farthest?
+
+# %%
+first_of_each = [np.flatnonzero(digits.test.labels == c)[0] for c in range(10)]
+nearest = np.sqrt(squared_distances(codes_test, codes_train).min(axis=1).clip(0))
+interpolation_explorer(
+    dense_layers(deep.decoder.layers, last="sigmoid"), as_images(x_test[first_of_each]), codes_test[first_of_each],
+    [str(c) for c in range(10)], codes_train, float(np.quantile(nearest, 0.95)),
+)  # fmt: skip
+
+# %% [markdown]
+# The straight way knows nothing of the cloud: some ways run through codes of digits, others through empty space.
 #
 # ## 4.10 Why a random code is no digit
 #
@@ -783,7 +797,7 @@ with exercise("4.5") as check:
 #   arXiv:1502.03509, section 2: the auto-encoder of 4.2 in these symbols.
 # - P. Lippe, *UvA Deep Learning Tutorials*, Tutorial 9, "Deep Autoencoders": convolutional auto-encoders on small
 #   colour images. It compares latent sizes, interpolates, reconstructs images of other kinds than those trained on, and retrieves
-#   similar images by their codes. Chapter 04a of this course goes there.
+#   similar images by their codes. Chapter 4a of this course goes there.
 # - P. Baldi, K. Hornik, "Neural networks and principal component analysis", *Neural Networks* 2:53–58, 1989.
 # - G. Hinton, R. Salakhutdinov, "Reducing the dimensionality of data with neural networks", *Science* 313:504–507, 2006.
 # - P. Ghosh and others, "From Variational to Deterministic Autoencoders", ICLR 2020, arXiv:1903.12436: a density fitted to the codes
@@ -794,6 +808,6 @@ with exercise("4.5") as check:
 # %% [markdown] tags=["box"]
 # ## Next
 #
-# Chapter 04a takes auto-encoders to larger images with convolutions, and tries other repairs than a narrow code. Chapter 5 is the
-# **variational auto-encoder**: the encoder answers with a distribution instead of a point, the codes follow a
-# prior, and decoding a random code becomes a model of the data.
+# Chapter 4a, **Deep auto-encoders**, asks what depth, tied weights and convolutions buy, what a denoiser learns, and what a
+# good reconstruction cannot tell. Chapter 5 is the **variational auto-encoder**: the encoder answers with a distribution instead
+# of a point, the codes follow a prior, and decoding a random code becomes a model of the data.

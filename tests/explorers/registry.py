@@ -17,6 +17,7 @@ from course_lib.explorers.evidence_bound import evidence_explorer
 from course_lib.explorers.families import families_explorer
 from course_lib.explorers.flow_layers import flow_layers_explorer
 from course_lib.explorers.generation import generation_explorer
+from course_lib.explorers.interpolation import interpolation_explorer
 from course_lib.explorers.latent_plane import latent_plane_explorer
 from course_lib.explorers.latent_sliders import latent_sliders_explorer
 from course_lib.explorers.masks import mask_explorer
@@ -103,6 +104,12 @@ def _bits() -> Explorer:
     return bits_back_steps_explorer(1.0 * rng.integers(0, 2, (8, 8, 8)), rng.uniform(size=(8, 8, 8)), stack)
 
 
+def _interpolation() -> Explorer:
+    rng = np.random.default_rng(7)
+    images, codes, cloud = 1.0 * rng.integers(0, 2, (10, 28, 28)), rng.normal(size=(10, 16)), rng.normal(size=(500, 16))
+    return interpolation_explorer(random_layers(rng, 16, 64, 128, 784), images, codes, "0123456789", cloud, 2.0)
+
+
 EXPLORERS = {
     "class_sampler": _classes,
     "masks": _masks,
@@ -114,6 +121,7 @@ EXPLORERS = {
     "coupling_steps": coupling_steps_explorer,
     "families": _families,
     "flow_layers": _flow,
+    "interpolation": _interpolation,
     "latent_plane": _plane,
     "divergence": divergence_explorer,
     "evidence_bound": evidence_explorer,
