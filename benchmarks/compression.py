@@ -2,11 +2,12 @@
 
 Binary images of digits: scikit-learn's of 8×8 pixels, 500 kept back from training; or 2,000 of MNIST's of 28×28, from
 a folder. MADE and a VAE are trained on the training images; the test images are compressed and decompressed, and each
-must come back. Beside the models: gzip and PNG and lossless WebP, all images in one file (for PNG a sheet of 1 bit a pixel),
-which favours them. `promise` is −log₂ p(x) or −ELBO / log 2; `file` counts every byte, header and checksums included.
-A header and the first random bits cost some dozens of bytes, however many images there are: `all` is the excess of one
-file with all images of a small data set, trained on or not. The last line is JSON: the figures, and whether the limits
-hold: `all` at most 1 % for range coding and 2 % for bits back, and files of the test images smaller than all others.
+must come back. Beside the models: gzip and PNG and lossless WebP, all images in one file (for PNG a sheet of 1 bit a
+pixel), which favours them. `promise` is −log₂ p(x) or −ELBO / log 2; `file` counts every byte, header and checksums
+included. A header and the first random bits cost some dozens of bytes, however many images there are: `all` is the
+excess of one file with all images of a small data set, trained on or not. The last line is JSON: the figures, and
+whether the limits hold: `all` at most 1 % for range coding and 2 % for bits back, and files of the test images smaller
+than all others.
 """
 
 import argparse
