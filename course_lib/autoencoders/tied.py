@@ -35,4 +35,4 @@ class TiedAutoencoder(Autoencoder):
         for layer, bias in reversed(list(zip(self.layers, self.decoder_biases, strict=True))):
             a = h @ layer.kernel[...].T + bias[...].reshape((1,) * (h.ndim - 1) + (-1,))
             h = jax.nn.silu(a)
-        return a
+        return a  # pyright: ignore[reportPossiblyUnboundVariable] - there is a layer at least
