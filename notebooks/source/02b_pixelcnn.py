@@ -587,10 +587,11 @@ def level_probabilities(mean, scale, levels):
 # %% tags=["check"]
 with exercise("2b.4") as check:
     answer = level_probabilities(0.3, 0.2, 17)
-    from_library = jnp.exp(LogisticMixture(17, 1).level_log_probs(jnp.array([0.0, 0.3, jnp.log(0.2)])))
+    one = np.array([0.0, 0.3, np.log(0.2)], np.float32)
+    from_library = np.exp(jax.jit(LogisticMixture(17, 1).level_log_probs)(one))
     check.close("as in the library", answer, from_library, rtol=1e-4, hint="The edge between two levels is v + δ.")
-    check.close("they sum to 1", jnp.sum(answer) if answer is not None else None, 1.0, hint="Who gets the tails?")
-    check.close("two levels: a Bernoulli", level_probabilities(0.0, 1.0, 2), jnp.array([0.5, 0.5]))
+    check.close("they sum to 1", np.sum(answer) if answer is not None else None, 1.0, hint="Who gets the tails?")
+    check.close("two levels: a Bernoulli", level_probabilities(0.0, 1.0, 2), [0.5, 0.5])
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2b.5 — Which class is it?
@@ -607,8 +608,9 @@ def class_probabilities(log_p):
 
 # %% tags=["check"]
 with exercise("2b.5") as check:
-    log_p = jax.vmap(lambda c: grey.log_prob(grey_test[0][0], c))(labels)
-    by_definition = jnp.exp(log_p - log_p.max()) / jnp.exp(log_p - log_p.max()).sum()
+    by_class = nnx.jit(lambda model, x: jax.vmap(lambda c: model.log_prob(x, c))(labels))
+    log_p = np.asarray(by_class(grey, grey_test[0][0]))
+    by_definition = np.exp(log_p - log_p.max()) / np.exp(log_p - log_p.max()).sum()
     check.close("a test digit", class_probabilities(log_p), by_definition, rtol=1e-4)
     check.close("no underflow", class_probabilities(log_p - 1000), by_definition, rtol=1e-3, hint="jax.nn.softmax")
 
