@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.linalg import block_diag
 
 from course_lib.explorers.controls import Choice, Slider
 from course_lib.explorers.marks import Axis, Curve, Image, Panel, Rule
@@ -23,8 +22,11 @@ def mixing_weights(count: int) -> Layers:
     alone, so nothing is lost when they travel as 8-bit numbers.
     """
     j, signs, pair = np.arange(count), np.kron([[1.0, -1.0]], np.ones((1, count))), np.tile(np.eye(count), (2, 1))
-    differences = block_diag(signs, signs, 1.0), np.concatenate([-j, j, -j, j, [0]]), "relu"  # A − j, j − A, …, t
-    return [differences, (np.vstack([-block_diag(pair, pair), -signs]), signs[0].clip(0), "relu")]
+    differences = np.pad(np.kron(np.eye(2), signs), ((0, 1), (0, 1)))  # A − j, j − A, B − j, j − B, and t
+    differences[-1, -1] = 1.0
+    weights = np.vstack([-np.kron(np.eye(2), pair), -signs])
+    biases = np.concatenate([-j, j, -j, j, [0]]), signs[0].clip(0)
+    return [(differences, biases[0], "relu"), (weights, biases[1], "relu")]
 
 
 def interpolation_explorer(
