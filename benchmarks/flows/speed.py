@@ -17,7 +17,7 @@ from benchmarks.flows.contenders import LIBRARIES, Size
 from benchmarks.flows.run import Record, Run
 
 SMALL = Size(2, 8, (64, 64), 256, 100, {"RealNVP": 4096, "MAF": 4096})
-LARGE = Size(784, 4, (512, 512), 128, 4, {"RealNVP": 512, "MAF": 2})
+LARGE = Size(784, 4, (512, 512), 128, 12, {"RealNVP": 512, "MAF": 2})
 SIZES, FLOWS, TURNS, PAUSE = (SMALL, LARGE), ("RealNVP", "MAF"), 11, 0.3
 
 
