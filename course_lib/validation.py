@@ -1,11 +1,17 @@
 """Checks at the boundary of the library: what came, what was expected, and the mend.
 
 Shapes and dtypes are always checked. Values are checked only when the array is concrete: inside
-``jax.jit`` there are no values yet, so a check there would have nothing to look at.
+``jax.jit`` there are no values yet, so a check there would have nothing to look at. `refuse_bad_values`
+looks at them when the compiled program runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from functools import partial, wraps
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Int
@@ -14,6 +20,48 @@ from jaxtyping import Array, ArrayLike, Int
 def is_concrete(x: ArrayLike) -> bool:
     """True if `x` has values to look at, False while JAX is tracing."""
     return not isinstance(x, Tracer)
+
+
+_found: ContextVar[list[ValueError] | None] = ContextVar("found", default=None)
+
+
+def _note(found: list[ValueError], check: Callable[[Any], None], x: Any) -> None:
+    try:
+        check(x)
+    except ValueError as problem:
+        found.append(problem)
+
+
+def looks_at_values(check: Callable[..., None]) -> Callable[..., None]:
+    """`check(x, *args)` at once if `x` has values; under `refuse_bad_values` when it gets them; else never."""
+
+    @wraps(check)
+    def checked(x: ArrayLike, *args: Any) -> None:
+        if is_concrete(x):
+            check(np.asarray(x), *args)
+        elif (found := _found.get()) is not None:
+            jax.debug.callback(partial(_note, found, lambda x: check(np.asarray(x), *args)), x)
+
+    return checked
+
+
+def refuse_bad_values(function: Callable[..., Any], *args: Any) -> None:
+    """Run the checks inside of `function(*args)`, and nothing else: as its result is not used, XLA leaves it out.
+
+    Raises: ValueError: what the first check that failed says.
+    """
+
+    def asked(*args: Any) -> None:
+        function(*args)
+
+    token = _found.set(found := [])
+    try:
+        jax.jit(asked)(*args)
+        jax.effects_barrier()
+    finally:
+        _found.reset(token)
+    if found:
+        raise found[0]
 
 
 def require_event_shape(x: ArrayLike, event_shape: Sequence[int], owner: str) -> None:
@@ -26,22 +74,20 @@ def require_event_shape(x: ArrayLike, event_shape: Sequence[int], owner: str) ->
         )
 
 
-def require_finite(x: ArrayLike, name: str = "x") -> None:
+@looks_at_values
+def require_finite(x: np.ndarray, name: str = "x") -> None:
     """No NaN and no infinity."""
-    if is_concrete(x) and not np.isfinite(np.asarray(x)).all():
-        bad = int((~np.isfinite(np.asarray(x))).sum())
+    if bad := int((~np.isfinite(x)).sum()):
         raise ValueError(
             f"{name} holds {bad} values that are NaN or infinite, of {np.size(x)}; "
             "all must be finite. Find them with jnp.isfinite and remove or replace those rows."
         )
 
 
-def require_binary(x: ArrayLike, name: str = "x") -> None:
+@looks_at_values
+def require_binary(values: np.ndarray, name: str = "x") -> None:
     """Every value is 0 or 1, as a Bernoulli likelihood needs."""
-    if not is_concrete(x):
-        return
-    require_finite(x, name)
-    values = np.asarray(x)
+    require_finite(values, name)
     if not ((values == 0) | (values == 1)).all():
         raise ValueError(
             f"{name} has values from {values.min():g} to {values.max():g}; a Bernoulli likelihood "
@@ -49,17 +95,29 @@ def require_binary(x: ArrayLike, name: str = "x") -> None:
         )
 
 
-def require_unit_interval(x: ArrayLike, name: str = "x") -> None:
+@looks_at_values
+def require_unit_interval(values: np.ndarray, name: str = "x") -> None:
     """Every value lies in [0, 1]."""
-    if not is_concrete(x):
-        return
-    require_finite(x, name)
-    values = np.asarray(x)
+    require_finite(values, name)
     if values.size and (values.min() < 0 or values.max() > 1):
         raise ValueError(
             f"{name} has values from {values.min():g} to {values.max():g}; expected 0 to 1. "
             "Divide an image of grey levels 0…255 by 255."
         )
+
+
+def require_classes(labels: ArrayLike, num_classes: int, name: str = "label") -> None:
+    """Integers from 0 to `num_classes` − 1."""
+    dtype = labels.dtype if isinstance(labels, jax.Array) else np.asarray(labels).dtype
+    if not jnp.issubdtype(dtype, jnp.integer):
+        raise ValueError(f"{name} has dtype {dtype}; expected integers from 0 to {num_classes - 1}.")
+    _require_range(labels, num_classes, name)
+
+
+@looks_at_values
+def _require_range(labels: np.ndarray, num_classes: int, name: str) -> None:
+    if labels.size and not (labels.min() >= 0 and labels.max() < num_classes):
+        raise ValueError(f"{name} has values from {labels.min()} to {labels.max()}; expected 0 to {num_classes - 1}.")
 
 
 def require_permutation(ordering: Sequence | np.ndarray | Int[Array, "..."], size: int) -> np.ndarray:

@@ -67,3 +67,54 @@ def test_values_are_not_looked_at_under_jit_but_shapes_are():
     f(jnp.array([7.0, jnp.nan]))
     with pytest.raises(ValueError, match="x has shape"):
         f(jnp.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([0.0, 1.0]), "y has dtype float64; expected integers from 0 to 2"),
+        (np.array([0, 3]), "y has values from 0 to 3; expected 0 to 2"),
+        (-1, "y has values from -1 to -1; expected 0 to 2"),
+    ],
+)
+def test_classes(labels, message):
+    v.require_classes(np.array([0, 2]), 3)
+    v.require_classes(jnp.arange(3), 3)
+    with pytest.raises(ValueError, match=message):
+        v.require_classes(labels, 3, "y")
+
+
+def noisy(x):
+    """A check within a scan, within vmap, within a gradient: callbacks work in all of them."""
+
+    def step(total, row):
+        v.require_binary(row)
+        return total + row.sum(), None
+
+    def loss(row):
+        return jax.lax.scan(step, 0.0, jnp.stack([row, row]))[0]
+
+    return jax.vmap(jax.grad(loss))(x)
+
+
+@pytest.mark.parametrize("function", [v.require_binary, noisy], ids=["plain", "transformed"])
+def test_refuse_bad_values_checks_what_a_compiled_function_is_given(function):
+    v.refuse_bad_values(function, jnp.array([[0.0, 1.0], [1.0, 1.0]]))
+    with pytest.raises(ValueError, match="to 255; .*binarize"):
+        v.refuse_bad_values(function, jnp.array([[0.0, 1.0], [1.0, 255.0]]))
+
+
+def test_refuse_bad_values_checks_what_is_computed_on_the_way():
+    with pytest.raises(ValueError, match="x holds 1 values that are NaN"):
+        v.refuse_bad_values(lambda x: v.require_finite(jnp.log(x)), jnp.array([0.0, 1.0]))
+
+
+def test_refuse_bad_values_traces_once():
+    seen = []
+    v.refuse_bad_values(lambda x: seen.append(x), jnp.ones((2, 2)))
+    assert [v.is_concrete(x) for x in seen] == [False]
+
+
+def test_outside_of_it_a_compiled_function_looks_at_nothing():
+    v.refuse_bad_values(v.require_binary, jnp.ones(2))
+    jax.jit(v.require_binary)(jnp.full(2, 7.0))

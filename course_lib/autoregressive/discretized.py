@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from course_lib.probability import bernoulli_log_prob, categorical_log_prob
-from course_lib.validation import is_concrete, require_binary, require_finite, require_positive
+from course_lib.validation import looks_at_values, require_binary, require_finite, require_positive
 
 
 @dataclass(frozen=True)
@@ -109,16 +109,19 @@ def discretized_logistic_mixture_log_prob(
     return jax.nn.logsumexp(jax.nn.log_softmax(logits, axis=-1) + below_upper + above_lower + overlap, axis=-1)
 
 
+@looks_at_values
+def _require_levels(x: np.ndarray, levels: int) -> None:
+    require_finite(x)
+    off = np.abs(x * (levels - 1) - np.round(x * (levels - 1))) > 1e-3
+    if off.any() or x.min() < 0 or x.max() > 1:
+        raise ValueError(
+            f"x has values from {x.min():g} to {x.max():g}, {int(off.sum())} of them between two levels; expected "
+            f"{levels} grey levels 0, 1/{levels - 1}, …, 1. Round x, or choose another number of levels."
+        )
+
+
 def level_of(x: ArrayLike, levels: int) -> Array:
     """The level 0, …, L − 1 of each grey value x = level / (L − 1). Raises: ValueError: values that are no level."""
     require_positive(levels - 1, "levels - 1")
-    if is_concrete(x):
-        require_finite(x)
-        given = np.asarray(x)
-        off = np.abs(given * (levels - 1) - np.round(given * (levels - 1))) > 1e-3
-        if off.any() or given.min() < 0 or given.max() > 1:
-            raise ValueError(
-                f"x has values from {given.min():g} to {given.max():g}, {int(off.sum())} of them between two levels; "
-                f"expected {levels} grey levels 0, 1/{levels - 1}, …, 1. Round x, or choose another number of levels."
-            )
+    _require_levels(x, levels)
     return jnp.round(jnp.asarray(x, float) * (levels - 1)).astype(int)

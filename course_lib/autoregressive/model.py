@@ -15,6 +15,7 @@ from course_lib.autoregressive.sampling import Request, make_request
 from course_lib.validation import (
     is_concrete,
     require_binary,
+    require_classes,
     require_event_shape,
     require_permutation,
     require_positive,
@@ -123,15 +124,10 @@ class BinaryAutoregressive(nnx.Module):
             raise ValueError(f"label is {label}; {name} was built with num_classes={self.num_classes}: give {wanted}.")
         if label is None:
             return None
-        labels, most = jnp.asarray(label), (self.num_classes or 0) - 1
-        if not jnp.issubdtype(labels.dtype, jnp.integer) or labels.shape not in ((), batch):
-            raise ValueError(
-                f"label has shape {labels.shape} and dtype {labels.dtype}; expected one integer, or integers {batch}."
-            )
-        if is_concrete(labels) and labels.size:
-            low, high = np.asarray(labels).min(), np.asarray(labels).max()
-            if low < 0 or high > most:
-                raise ValueError(f"label has values from {low} to {high}; the classes are 0 to {most}.")
+        labels = jnp.asarray(label)
+        require_classes(labels, self.num_classes or 0)
+        if labels.shape not in ((), batch):
+            raise ValueError(f"label has shape {labels.shape}; expected one integer, or integers of shape {batch}.")
         return jnp.broadcast_to(labels, batch)
 
 

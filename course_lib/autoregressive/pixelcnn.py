@@ -14,7 +14,7 @@ from course_lib.autoregressive.masked_convolution import causal_convolution, con
 from course_lib.autoregressive.model import Fixed
 from course_lib.autoregressive.pixel_sampling import DrawPixel, draw_with_caches, pixel_drawer
 from course_lib.initial_weights import fan_in_normal, linear
-from course_lib.validation import is_concrete, require_event_shape, require_positive
+from course_lib.validation import require_classes, require_event_shape, require_positive
 
 BINARY = Bernoulli()
 FIRST_RADIUS, RADIUS = 3, 1  # kernels of 7 × 7 pixels in the first layer, of 3 × 3 features in the others
@@ -210,9 +210,7 @@ class SingleStackPixelCNN(nnx.Module):
             raise ValueError(f"label is {label}; {name} was built with num_classes={self.num_classes}: give {wanted}.")
         if label is None:
             return None
-        most = (self.num_classes or 0) - 1
-        if is_concrete(label) and not ((np.asarray(label) >= 0) & (np.asarray(label) <= most)).all():
-            raise ValueError(f"label is {np.asarray(label)}; the classes are 0 to {most}.")
+        require_classes(label, self.num_classes or 0)
         return jnp.broadcast_to(jnp.asarray(label, int), batch).reshape(-1)
 
 

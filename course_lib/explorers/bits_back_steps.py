@@ -56,5 +56,6 @@ def bits_back_steps_explorer(
         title="One digit goes on the stack",
         description="Left: the bits on the stack, before and after each step so far. Middle: the digit. Right: the "
         "chance of ink under the latent z that was taken off; grey as long as there is no z.",
+        play="step",
         readouts=("on the stack: {now:.0f} bits", "this step: {change:.0f} bits", "all steps so far: {sum:.0f} bits"),
     )  # fmt: skip

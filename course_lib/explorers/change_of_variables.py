@@ -1,5 +1,7 @@
 """Change of variables in one dimension: bend the map x = g(z) and see strips keep their area."""
 
+from statistics import NormalDist
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,7 +46,8 @@ def change_of_variables_explorer() -> Explorer:
         area = 0.5 * jnp.abs(jnp.sum(u * jnp.roll(v, -1) - jnp.roll(u, -1) * v))  # of the polygon with these corners
         return {"x": x, "density": density, "strips": strips, "area": area}
 
-    base = jax.vmap(_strip)(within, norm.pdf(within))
+    base = jax.jit(jax.vmap(lambda x: _strip(x, norm.pdf(x))))(within)
+    area_before = NormalDist().cdf(0.5) - NormalDist().cdf(0.0)
     return explore(
         quantities,
         [
@@ -69,5 +72,5 @@ def change_of_variables_explorer() -> Explorer:
         description="Left: a Gaussian base density cut into strips. Middle: the map from z to x. "
         "Right: the density of x, cut at the images of the same points.",
         readouts=("area of the strip right of z = 0, before: {area_before:.3f}", "after: {area:.3f}"),
-        constants={"z": Z, "base_density": norm.pdf(Z), "base": base, "area_before": norm.cdf(0.5) - norm.cdf(0.0)},
+        constants={"z": Z, "base_density": jax.jit(norm.pdf)(Z), "base": base, "area_before": area_before},
     )  # fmt: skip

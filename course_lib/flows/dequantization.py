@@ -4,22 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, ArrayLike, Float, Key, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
 from course_lib.flows.bijection import Points
 from course_lib.flows.flow import Flow
 from course_lib.flows.logit import Logit
-from course_lib.validation import is_concrete
+from course_lib.validation import require_classes
 
 Levels = Shaped[Array | np.ndarray, "*batch d"]
-
-
-def _require_levels(levels: ArrayLike, num_levels: int) -> None:
-    given = jnp.asarray(levels)
-    if not jnp.issubdtype(given.dtype, jnp.integer):
-        raise ValueError(f"levels have dtype {given.dtype}; expected whole numbers 0, …, {num_levels - 1}.")
-    if is_concrete(given) and given.size and not (int(given.min()) >= 0 and int(given.max()) < num_levels):
-        raise ValueError(f"levels run from {given.min()} to {given.max()}; expected 0 to {num_levels - 1}.")
 
 
 def dequantize(key: Key[Array, ""], levels: Levels, num_levels: int = 256) -> Points:
@@ -30,7 +22,7 @@ def dequantize(key: Key[Array, ""], levels: Levels, num_levels: int = 256) -> Po
     Source: Theis, van den Oord & Bethge, arXiv:1511.01844, §3.1.
     Taught in: 03a_masked_and_spline_flows, "Images: dequantization and logits".
     """
-    _require_levels(levels, num_levels)
+    require_classes(levels, num_levels, "levels")
     y = (jnp.asarray(levels, float) + jax.random.uniform(key, np.shape(levels))) / num_levels
     return jnp.minimum(y, 1 - jnp.finfo(y.dtype).epsneg)  # 255 + u may round up to 256
 
@@ -50,7 +42,7 @@ class VariationalDequantizer(nnx.Module):
 
     def sample(self, key: Key[Array, ""], levels: Levels) -> tuple[Points, Float[Array, "*batch"]]:
         """Noise u of the shape of `levels`, kept inside (0, 1) by rounding, and log q(u | k) in nats."""
-        _require_levels(levels, self.num_levels)
+        require_classes(levels, self.num_levels, "levels")
         k = jnp.asarray(levels, float)
         base = jax.random.normal(key, k.shape)
         logits, log_det = self.noise.bijection.forward(base, 2 * k / (self.num_levels - 1) - 1)

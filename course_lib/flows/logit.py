@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
-from course_lib.validation import is_concrete, require_event_shape
+from course_lib.validation import looks_at_values, require_event_shape
 
 _LOG_2 = float(np.log(2))
 
@@ -14,6 +14,17 @@ _LOG_2 = float(np.log(2))
 def _log_slope_of_sigmoid(z: Points) -> Points:
     """log σ(z)(1 − σ(z)), finite for every z."""
     return -jax.nn.softplus(z) - jax.nn.softplus(-z)
+
+
+@looks_at_values
+def _require_inside(x: np.ndarray, alpha: float) -> None:
+    u = alpha + (1 - 2 * alpha) * x
+    if u.size and not (u.min() > 0 and u.max() < 1):
+        raise ValueError(
+            f"x has values from {x.min():g} to {x.max():g}; with alpha={alpha:g} the logit needs values inside of "
+            f"({-alpha / (1 - 2 * alpha):g}, {1 + alpha / (1 - 2 * alpha):g}). "
+            "Divide grey levels by 256 after dequantization."
+        )
 
 
 class Logit(Bijection):
@@ -43,12 +54,7 @@ class Logit(Bijection):
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
         require_event_shape(x, (self.num_dims,), "Logit")
         u = self.alpha + (1 - 2 * self.alpha) * x
-        if is_concrete(u) and u.size and not (np.min(u) > 0 and np.max(u) < 1):
-            raise ValueError(
-                f"x has values from {np.min(x):g} to {np.max(x):g}; with alpha={self.alpha:g} the logit needs "
-                f"values inside of ({-self.alpha / (1 - 2 * self.alpha):g}, "
-                f"{1 + self.alpha / (1 - 2 * self.alpha):g}). Divide grey levels by 256 after dequantization."
-            )
+        _require_inside(x, self.alpha)
         z = jnp.log(u) - jnp.log1p(-u)
         return z, (jnp.log1p(-2 * self.alpha) - jnp.log(u) - jnp.log1p(-u)).sum(axis=-1)
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from course_lib.validation import is_concrete
+from course_lib.validation import require_classes
 
 
 def normal_log_prob(x: ArrayLike, mean: ArrayLike, log_sigma: ArrayLike) -> Float[Array, "..."]:
@@ -53,12 +53,7 @@ def categorical_log_prob(x: ArrayLike, logits: Float[ArrayLike, "*batch k"]) -> 
     """
     x, logits = jnp.asarray(x), jnp.asarray(logits)
     num_classes = logits.shape[-1]
-    if not jnp.issubdtype(x.dtype, jnp.integer):
-        raise ValueError(f"x has dtype {x.dtype}; a categorical likelihood needs class numbers, such as int32.")
-    if is_concrete(x) and x.size and (x.min() < 0 or x.max() >= num_classes):
-        raise ValueError(
-            f"x has classes from {x.min()} to {x.max()}; logits name {num_classes}: 0 to {num_classes - 1}."
-        )
+    require_classes(x, num_classes, "x")
     log_p = jnp.broadcast_to(jax.nn.log_softmax(logits, axis=-1), (*x.shape, num_classes))
     return jnp.take_along_axis(log_p, x[..., None], axis=-1)[..., 0]
 

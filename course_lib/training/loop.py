@@ -16,7 +16,7 @@ from course_lib.training.checkpoint import Checkpoint, CheckpointError, settings
 from course_lib.training.epoch import Loss, NonFiniteLossError, epoch_order, epoch_program, trouble
 from course_lib.training.history import History
 from course_lib.training.interrupt import interrupts_noted, wait
-from course_lib.validation import require_finite, require_positive
+from course_lib.validation import refuse_bad_values, require_finite, require_positive
 
 
 class Progress(NamedTuple):
@@ -96,16 +96,20 @@ def fit(
             validation, _ = _on_device(validation, "validation")
         if batch_size > size:
             raise ValueError(f"batch_size is {batch_size}, but data has {size} examples; choose at most {size}.")
-        # Inside a compiled program nothing can look at values: let the loss refuse bad ones here.
-        loss(nnx.clone(model), _extremes(data), jax.random.fold_in(key, 0))
         optimizer = optimizer or optax.adam(1e-3)
         graphdef, *pieces = nnx.split(model, nnx.Param, ...)
+
+        # A compiled epoch does not look at values: let the loss refuse bad ones here.
+        def show(pieces: Any, batch: Any) -> None:
+            loss(nnx.merge(graphdef, *pieces), batch, jax.random.fold_in(key, 0))
+
+        refuse_bad_values(show, pieces, _extremes(data))
         now = Progress(None, nnx.as_pure(tuple(pieces)), np.empty((0, 2)))
         begin, compile_seconds, stopped, store = time.perf_counter(), 0.0, "interrupted", None
         bar = tqdm(total=epochs, leave=False, disable=not progress, unit="epoch", postfix="compiling")
         try:
             best = _copy(now.best)
-            now = now._replace(state=_copy((*best, optimizer.init(best[0]))), best=best)
+            now = now._replace(state=_copy((*best, jax.jit(optimizer.init)(best[0]))), best=best)
             program = epoch_program(graphdef, loss, validation_loss or loss, optimizer, batch_size)
             fixed = (validation, jax.random.fold_in(key, 0))  # epochs count from 1
             shuffle = jax.jit(epoch_order, static_argnums=(2, 3))
@@ -175,9 +179,10 @@ def _on_device(data: Any, name: str) -> tuple[Any, int]:
 
 def _extremes(data: Any) -> Any:
     """The examples that hold the smallest and the largest value of the first array."""
+    data = jax.tree.map(np.asarray, data)
     first = jax.tree.leaves(data)[0]
     rows = first.reshape(len(first), -1)
-    return jax.tree.map(lambda x: x[jnp.array([rows.min(axis=1).argmin(), rows.max(axis=1).argmax()])], data)
+    return jax.tree.map(lambda x: x[[rows.min(axis=1).argmin(), rows.max(axis=1).argmax()]], data)
 
 
 def _copy(tree: Any) -> Any:

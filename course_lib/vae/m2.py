@@ -13,7 +13,7 @@ from course_lib.probability import categorical_log_prob, kl_standard_normal
 from course_lib.vae.encoder import GaussianEncoder, hidden_layers
 from course_lib.vae.likelihoods import Bernoulli, Gaussian
 from course_lib.vae.reparameterization import reparameterize
-from course_lib.validation import is_concrete, require_event_shape, require_positive
+from course_lib.validation import require_classes, require_event_shape, require_positive
 
 
 class M2(nnx.Module):
@@ -69,8 +69,7 @@ class M2(nnx.Module):
         a, y = jnp.asarray(a, dtype=float), jnp.asarray(y)
         if y.shape != a.shape[:-1]:
             raise ValueError(f"y has shape {y.shape} and the batch {a.shape[:-1]}; give one label for each row.")
-        if not jnp.issubdtype(y.dtype, jnp.integer) or (is_concrete(y) and ((y < 0) | (y >= self.num_classes)).any()):
-            raise ValueError(f"y, of {y.dtype}, must hold class numbers: integers from 0 to {self.num_classes - 1}.")
+        require_classes(y, self.num_classes, "y")
         return jnp.concatenate([a, jax.nn.one_hot(y, self.num_classes)], axis=-1)
 
     def encode(self, x: ArrayLike, y: ArrayLike) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k"]]:

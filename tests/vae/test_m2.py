@@ -172,9 +172,9 @@ def test_huge_logits_do_not_spoil_the_unlabelled_bound():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (LABELS.astype(np.float32), "float32, must hold class numbers: integers from 0 to 2"),
-        (np.array([0, 2, 1, 3, 0]), "integers from 0 to 2"),
-        (np.array([0, -1, 1, 1, 0]), "integers from 0 to 2"),
+        (LABELS.astype(np.float32), "y has dtype float32; expected integers from 0 to 2"),
+        (np.array([0, 2, 1, 3, 0]), "y has values from 0 to 3; expected 0 to 2"),
+        (np.array([0, -1, 1, 1, 0]), "y has values from -1 to 1; expected 0 to 2"),
         (LABELS[:4], r"y has shape \(4,\) and the batch \(5,\)"),
         (LABELS[:, None], r"y has shape \(5, 1\)"),
         (np.int32(1), r"y has shape \(\)"),

@@ -184,10 +184,13 @@ async function render({ model, el }) {
       const step = calm ? (c.high - c.low) / 8 : Math.max(c.step, (c.high - c.low) / 120);
       if (values[c.name] >= c.high - 1e-9) setValues({ [c.name]: c.low });
       button.textContent = "pause";
-      timer = setInterval(() => {
+      const tick = () => {
         setValues({ [c.name]: values[c.name] + step });
         if (!root.isConnected || values[c.name] >= c.high - 1e-9) stop();
-      }, calm ? 700 : 33);
+      };
+      // Four seconds from end to end, but never more than 30 steps a second nor less than one in 0.7 s.
+      timer = setInterval(tick, calm ? 700 : Math.max(33, Math.min(700, 4000 * step / (c.high - c.low))));
+      tick();
     });
     buttons.append(button);
   }
