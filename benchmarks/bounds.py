@@ -89,8 +89,8 @@ def weighted_draws(model: Vae, x: jax.Array, key: jax.Array, num_samples: int, c
 
     log_w = jax.lax.map(log_weight, noise, batch_size=min(5, num_samples))
     weights, rows = jax.nn.softmax(log_w, axis=0), jnp.arange(len(x))
-    points = (jnp.arange(chosen)[:, None] + jax.random.uniform(choice_key, (len(x),))) / chosen
-    index = jnp.minimum((jnp.cumsum(weights, axis=0) < points[:, None]).sum(axis=1), num_samples - 1)
+    points = (jnp.arange(chosen)[:, None] + jax.random.uniform(choice_key, (1, len(x)))) / chosen
+    index = jnp.minimum((jnp.cumsum(weights, axis=0)[None] < points[:, None]).sum(axis=1), num_samples - 1)
     bound = jax.nn.logsumexp(log_w, axis=0) - math.log(num_samples)
     return noise[index, rows], weights[index, rows], -bound.mean()
 
@@ -101,11 +101,12 @@ def surrogate(model: Vae, x: jax.Array, noise: jax.Array, weights: jax.Array) ->
     Decoder: Σ w̃ ∇ ln p(x, z). Encoder: Σ w̃² ∂(ln p(x, z) − ln q(z|x))/∂z ∇z, q's own parameters held.
     Source: Tucker et al., arXiv:1810.04152, eq. 8 (doubly reparameterized).
     """
-    mean, log_sigma = model.encode(x)
+    mean, log_sigma = (number[None] for number in model.encode(x))
     z = mean + jnp.exp(log_sigma) * noise
     held, held_mean, held_log_sigma = map(jax.lax.stop_gradient, (z, mean, log_sigma))
     z = held + weights[..., None] * (z - held)  # the value of z, but its gradient times w̃
     log_q = normal_log_prob(z, held_mean, held_log_sigma).sum(axis=-1)
+    x = jnp.broadcast_to(x, (len(z), *x.shape))
     return -(model.log_likelihood(x, z) + standard_normal_log_prob(z) - log_q).mean()
 
 

@@ -3,10 +3,15 @@
 import dataclasses
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
+from jax.flatten_util import ravel_pytree
 
 from benchmarks import bounds
+from course_lib.vae import Vae, negative_iwae
 
 TINY = bounds.Recipe(((0.5, 1), (1.0, 3)), epochs=2, share=1, hidden=(4,), num_latents=2, batch_size=10)
 
@@ -48,3 +53,44 @@ def test_a_run_reports_one_json_line_and_goes_on_from_its_folder(mnist, tmp_path
     monkeypatch.setattr(bounds, "RECIPES", {"vae": dataclasses.replace(TINY, rate=0.1)})
     with pytest.raises(ValueError, match="another recipe"):
         bounds.main(given)
+
+
+SMALL, STATE = nnx.split(Vae(6, [4], 2, rngs=nnx.Rngs(1)))
+PARAMS = nnx.as_pure(STATE)
+BITS = np.array([[1, 0, 1, 1, 0, 0], [0, 0, 1, 0, 1, 1]], np.float32)
+
+
+def mean(function, seed):
+    """(mean, standard error) over 20,000 keys of all numbers that `function(key)` returns, in one vector."""
+    keys = jax.random.split(jax.random.key(seed), 20_000)
+    each = jax.jit(jax.vmap(lambda key: ravel_pytree(function(key))[0]))(keys)
+    return np.asarray(each.mean(axis=0)), np.asarray(each.std(axis=0)) / len(keys) ** 0.5
+
+
+def of_draws(key, chosen=2, held=True):
+    noise, weights, _ = bounds.weighted_draws(nnx.merge(SMALL, PARAMS), BITS, key, 5, chosen)
+    weights = weights if held else jnp.ones_like(weights)
+    return jax.grad(lambda params: bounds.surrogate(nnx.merge(SMALL, params), BITS, noise, weights))(PARAMS)
+
+
+def of_bound(key):
+    return jax.grad(lambda params: negative_iwae(nnx.merge(SMALL, params), BITS, key, 5))(PARAMS)
+
+
+@pytest.mark.parametrize("chosen", [1, 2, 5])
+def test_the_gradient_through_few_draws_is_that_of_the_bound_on_average(chosen):
+    (ours, our_error), (exact, error) = mean(lambda key: of_draws(key, chosen), chosen), mean(of_bound, 0)
+    assert (np.abs(ours - exact) < 5 * np.hypot(our_error, error) + 1e-6).all()
+
+
+def test_without_the_second_weight_it_is_another_gradient():
+    """Negative control: draws chosen by their weights, but the encoder's share not weighted once more."""
+    (wrong, our_error), (exact, error) = mean(lambda key: of_draws(key, held=False), 1), mean(of_bound, 0)
+    assert (np.abs(wrong - exact) > 10 * np.hypot(our_error, error) + 1e-6).any()
+
+
+def test_the_bound_it_reports_is_the_bound():
+    model = nnx.merge(SMALL, PARAMS)
+    ours, our_error = mean(lambda key: bounds.weighted_draws(model, BITS, key, 5, 1)[2], 1)
+    exact, error = mean(lambda key: negative_iwae(model, BITS, key, 5), 2)
+    assert abs(ours - exact) < 5 * np.hypot(our_error, error)

@@ -4,13 +4,10 @@ from course_lib.probability.bounds import effective_sample_size, elbo, iwae_boun
 from course_lib.probability.densities import (
     bernoulli_log_prob,
     categorical_log_prob,
-    logistic_log_prob,
     normal_log_prob,
     standard_normal_log_prob,
 )
 from course_lib.probability.divergences import (
-    kl_bernoulli,
-    kl_categorical,
     kl_monte_carlo,
     kl_normal,
     kl_standard_normal,
@@ -20,6 +17,6 @@ from course_lib.probability.units import bits_per_dim, nats_to_bits
 
 __all__ = [
     "bernoulli_log_prob", "bits_per_dim", "categorical_log_prob", "effective_sample_size", "elbo", "iwae_bound",
-    "kl_bernoulli", "kl_categorical", "kl_monte_carlo", "kl_normal", "kl_standard_normal", "kl_uniform",
-    "logistic_log_prob", "nats_to_bits", "normal_log_prob", "standard_normal_log_prob",
+    "kl_monte_carlo", "kl_normal", "kl_standard_normal", "kl_uniform",
+    "nats_to_bits", "normal_log_prob", "standard_normal_log_prob",
 ]  # fmt: skip

@@ -56,13 +56,3 @@ def categorical_log_prob(x: ArrayLike, logits: Float[ArrayLike, "*batch k"]) -> 
     require_classes(x, num_classes, "x")
     log_p = jnp.broadcast_to(jax.nn.log_softmax(logits, axis=-1), (*x.shape, num_classes))
     return jnp.take_along_axis(log_p, x[..., None], axis=-1)[..., 0]
-
-
-def logistic_log_prob(x: ArrayLike, mean: ArrayLike, log_scale: ArrayLike) -> Float[Array, "..."]:
-    """Log-density of the logistic distribution, element by element: ln σ(z) + ln σ(−z) − ln s, z = (x − μ)/s.
-
-    Args: x, mean and log_scale (ln s; the standard deviation is π s/√3) broadcast together.
-    Numerics: nats; both sigmoids in log space, so the tails fall off as −|z| and never overflow.
-    """
-    z = jnp.subtract(x, mean) * jnp.exp(jnp.negative(log_scale))
-    return jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z) - log_scale

@@ -1,6 +1,5 @@
 """Kullback–Leibler divergences KL(q‖p) = E_q[ln q − ln p] in nats: never negative, not symmetric, q comes first."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
@@ -30,30 +29,6 @@ def kl_standard_normal(mean: ArrayLike, log_sigma: ArrayLike) -> Float[Array, ".
     Taught in: 05_variational_autoencoder, "The variational auto-encoder".
     """
     return kl_normal(mean, log_sigma, 0.0, 0.0)
-
-
-def kl_bernoulli(logits_q: ArrayLike, logits_p: ArrayLike) -> Float[Array, "..."]:
-    """KL between two Bernoulli distributions given by their logits, element by element, in nats ≥ 0.
-
-    KL = σ(a) [ln σ(a) − ln σ(b)] + σ(−a) [ln σ(−a) − ln σ(−b)]
-    """
-    a, b = jnp.asarray(logits_q), jnp.asarray(logits_p)
-    ones = jax.nn.sigmoid(a) * (jax.nn.log_sigmoid(a) - jax.nn.log_sigmoid(b))
-    zeros = jax.nn.sigmoid(-a) * (jax.nn.log_sigmoid(-a) - jax.nn.log_sigmoid(-b))
-    return jnp.maximum(ones + zeros, 0.0)
-
-
-def kl_categorical(
-    logits_q: Float[ArrayLike, "*batch k"], logits_p: Float[ArrayLike, "*batch k"]
-) -> Float[Array, "*batch"]:
-    """KL between categorical distributions, Σ_k q_k (ln q_k − ln p_k) over the last axis, in nats ≥ 0.
-
-    A logit of −inf forbids a class: it adds 0 where q forbids it, and +inf where only p does.
-    Taught in: 05_variational_autoencoder, "The derivation, line by line".
-    """
-    log_q, log_p = jax.nn.log_softmax(jnp.asarray(logits_q)), jax.nn.log_softmax(jnp.asarray(logits_p))
-    q = jnp.exp(log_q)
-    return jnp.maximum((q * jnp.where(q > 0, log_q - log_p, 0.0)).sum(axis=-1), 0.0)
 
 
 def kl_uniform(low_q: ArrayLike, high_q: ArrayLike, low_p: ArrayLike, high_p: ArrayLike) -> Float[Array, "..."]:

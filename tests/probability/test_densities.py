@@ -8,7 +8,6 @@ import pytest
 from course_lib.probability import (
     bernoulli_log_prob,
     categorical_log_prob,
-    logistic_log_prob,
     normal_log_prob,
     standard_normal_log_prob,
 )
@@ -31,13 +30,6 @@ def test_bernoulli_through_probabilities_would_have_failed():
     p = jax.nn.sigmoid(jnp.float32(100.0))
     assert np.isneginf(jnp.log(1 - p))
     np.testing.assert_allclose(bernoulli_log_prob(0.0, 100.0), -100.0, **FLOAT32)
-
-
-@pytest.mark.parametrize("z", EXTREMES)
-def test_logistic_value_and_gradient_are_finite_in_the_tails(z):
-    value, gradient = jax.value_and_grad(logistic_log_prob)(z, 0.0, 0.0)
-    assert np.isfinite(value)
-    np.testing.assert_allclose(gradient, 1 - 2 * jax.nn.sigmoid(z), **FLOAT32)
 
 
 @pytest.mark.parametrize("log_sigma", [-40.0, 0.0, 40.0])
@@ -66,12 +58,12 @@ def test_categorical_forbidden_class_has_log_probability_minus_infinity():
 
 @pytest.mark.parametrize("x", [np.array([0, 3]), np.array([-1, 0])])
 def test_categorical_refuses_a_class_that_does_not_exist(x):
-    with pytest.raises(ValueError, match="logits name 3: 0 to 2"):
+    with pytest.raises(ValueError, match="x has values from .* expected 0 to 2"):
         categorical_log_prob(x, jnp.zeros((2, 3)))
 
 
 def test_categorical_refuses_floats():
-    with pytest.raises(ValueError, match="needs class numbers"):
+    with pytest.raises(ValueError, match="x has dtype float32; expected integers"):
         categorical_log_prob(np.array([0.0, 1.0]), jnp.zeros((2, 3)))
 
 

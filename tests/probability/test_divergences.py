@@ -8,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib.probability import (
-    kl_bernoulli,
-    kl_categorical,
     kl_monte_carlo,
     kl_normal,
     kl_standard_normal,
@@ -18,20 +16,12 @@ from course_lib.probability import (
 from tests.tolerances import FLOAT32
 
 number = st.floats(-5, 5, width=32)
-logit = st.floats(-50, 50, width=32)
 
 
 @settings(max_examples=60, deadline=None)
 @given(number, number, number, number)
 def test_kl_normal_is_never_negative(mean_q, log_sigma_q, mean_p, log_sigma_p):
     assert kl_normal(mean_q, log_sigma_q, mean_p, log_sigma_p) >= 0
-
-
-@settings(max_examples=60, deadline=None)
-@given(logit, logit, logit)
-def test_kl_of_discrete_distributions_is_never_negative(a, b, c):
-    assert kl_bernoulli(a, b) >= 0
-    assert kl_categorical(jnp.array([a, b, c]), jnp.array([c, a, b])) >= 0
 
 
 @pytest.mark.parametrize("offset", np.logspace(-9, -1, 9))
@@ -48,26 +38,6 @@ def test_kl_normal_has_finite_gradients_where_distributions_agree_and_where_they
     for at in [(0.0, 0.0, 0.0, 0.0), (3.0, -10.0, -3.0, 10.0), (3.0, 10.0, -3.0, -10.0)]:
         assert np.isfinite(jax.grad(kl_normal, argnums=(0, 1, 2, 3))(*at)).all()
     np.testing.assert_array_equal(jax.grad(kl_standard_normal, argnums=(0, 1))(0.0, 0.0), (0.0, 0.0))
-
-
-@pytest.mark.parametrize(("a", "b"), [(1e3, -1e3), (-1e3, 1e3), (1e3, 1e3), (0.0, 0.0)])
-def test_kl_bernoulli_is_finite_with_finite_gradients_at_extremes(a, b):
-    value, gradients = jax.value_and_grad(kl_bernoulli, argnums=(0, 1))(a, b)
-    assert np.isfinite(value)
-    assert np.isfinite(gradients).all()
-
-
-def test_kl_categorical_with_forbidden_classes():
-    q, p = jnp.array([0.0, -jnp.inf, 0.0]), jnp.zeros(3)
-    np.testing.assert_allclose(kl_categorical(q, p), np.log(3 / 2), **FLOAT32)
-    assert np.isposinf(kl_categorical(p, q))
-    assert np.isfinite(jax.grad(kl_categorical, argnums=1)(q, p)).all()
-
-
-def test_kl_categorical_of_two_classes_is_kl_bernoulli():
-    a, b = jnp.array([0.3, -2.0]), jnp.array([1.5, 0.5])
-    two = [jnp.stack([jnp.zeros(2), logits], axis=-1) for logits in (a, b)]
-    np.testing.assert_allclose(kl_categorical(*two), kl_bernoulli(a, b), **FLOAT32)
 
 
 def test_kl_uniform_is_the_log_of_the_width_ratio_or_infinite():
