@@ -7,7 +7,7 @@ looks at them when the compiled program runs.
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
 import jax
@@ -22,46 +22,41 @@ def is_concrete(x: ArrayLike) -> bool:
     return not isinstance(x, Tracer)
 
 
-_found: ContextVar[list[ValueError] | None] = ContextVar("found", default=None)
-
-
-def _note(found: list[ValueError], check: Callable[[Any], None], x: Any) -> None:
-    try:
-        check(x)
-    except ValueError as problem:
-        found.append(problem)
+_noted: ContextVar[tuple[Any, list, list] | None] = ContextVar("noted", default=None)  # trace, values, their checks
 
 
 def looks_at_values(check: Callable[..., None]) -> Callable[..., None]:
     """`check(x, *args)` at once if `x` has values; under `refuse_bad_values` when it gets them; else never."""
 
     @wraps(check)
-    def checked(x: ArrayLike, *args: Any) -> None:
+    def checked(x: Any, *args: Any) -> None:
         if is_concrete(x):
             check(np.asarray(x), *args)
-        elif (found := _found.get()) is not None:
-            jax.debug.callback(partial(_note, found, lambda x: check(np.asarray(x), *args)), x)
+        elif (noted := _noted.get()) is not None and x._trace is noted[0]:
+            noted[1].append(x)
+            noted[2].append(lambda values: check(values, *args))
 
     return checked
 
 
 def refuse_bad_values(function: Callable[..., Any], *args: Any) -> None:
-    """Run the checks inside of `function(*args)`, and nothing else: as its result is not used, XLA leaves it out.
+    """Run the checks inside of `function(*args)`, in one compiled program that computes what they look at, no more.
 
+    Not checked, as they cannot leave it: values made inside of an inner `jit`, `vmap`, `grad` or `scan`.
     Raises: ValueError: what the first check that failed says.
     """
+    checks = []
 
-    def asked(*args: Any) -> None:
-        function(*args)
+    def looked_at(*args: Any) -> list[Any]:
+        token = _noted.set((jax.tree.leaves(args)[0]._trace, values := [], checks))
+        try:
+            function(*args)
+        finally:
+            _noted.reset(token)
+        return values
 
-    token = _found.set(found := [])
-    try:
-        jax.jit(asked)(*args)
-        jax.effects_barrier()
-    finally:
-        _found.reset(token)
-    if found:
-        raise found[0]
+    for value, check in zip(jax.jit(looked_at)(*args), checks, strict=True):
+        check(np.asarray(value))
 
 
 def require_event_shape(x: ArrayLike, event_shape: Sequence[int], owner: str) -> None:
