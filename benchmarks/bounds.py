@@ -52,7 +52,7 @@ class Recipe:
 
 RECIPES = {
     "vae": Recipe(((1.0, 1),), epochs=600, share=1),
-    "iwae": Recipe(((0.04, 1), (0.24, 5), (1.0, 50)), epochs=250, share=3, warm_up=0.04),
+    "iwae": Recipe(((0.01, 1), (0.6, 5), (1.0, 50)), epochs=600, share=5, warm_up=0.01),
 }
 
 
