@@ -5,7 +5,7 @@ All 60,000 training images, binarized anew in every epoch; the test images are b
 The test likelihood is estimated by importance samples from the encoder: on average it is not above the true one.
 Adam's rate rises for an epoch, then falls to 0 along half a cosine over the epochs or the minutes, whichever end first.
 The KL's weight rises from 0 to 1 at the start. IWAE trains with few samples first: the last part decides.
-Its gradient has a low variance and takes few backward passes (`weighted_draws`, `surrogate`).
+After the start, gradients are of low variance and take few backward passes (`weighted_draws`, `surrogate`).
 With --checkpoint a run that was stopped goes on from the folder; its minutes count on.
 """
 
@@ -37,7 +37,10 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training; `stages`: up to which part of the run each number of samples is used (1: the ELBO with β)."""
+    """One training; `stages`: up to which part of the run each number of samples is used.
+
+    0 stands for the start: one sample, the KL in closed form, and its weight β rises to 1.
+    """
 
     stages: tuple[tuple[float, int], ...]
     epochs: int
@@ -46,13 +49,12 @@ class Recipe:
     num_latents: int = 50
     batch_size: int = 100
     rate: float = 1e-3
-    warm_up: float = 0.05  # the part of the run in which β rises to 1
     resampled: int = 5  # of the samples of IWAE, so many get a gradient
 
 
 RECIPES = {
-    "vae": Recipe(((1.0, 1),), epochs=600, share=1),
-    "iwae": Recipe(((0.01, 1), (0.6, 5), (1.0, 50)), epochs=600, share=5, warm_up=0.01),
+    "vae": Recipe(((0.05, 0), (1.0, 1)), epochs=850, share=1),
+    "iwae": Recipe(((0.01, 0), (0.6, 5), (1.0, 50)), epochs=600, share=5),
 }
 
 
@@ -96,10 +98,11 @@ def weighted_draws(model: Vae, x: jax.Array, key: jax.Array, num_samples: int, c
 
 
 def surrogate(model: Vae, x: jax.Array, noise: jax.Array, weights: jax.Array) -> jax.Array:
-    """A number whose gradient is, on average over the draws, that of −IWAE; its value means nothing.
+    """A number whose gradient is, on average over the draws, that of −IWAE; its value is −L for one draw of weight 1.
 
     Decoder: Σ w̃ ∇ ln p(x, z). Encoder: Σ w̃² ∂(ln p(x, z) − ln q(z|x))/∂z ∇z, q's own parameters held.
-    Source: Tucker et al., arXiv:1810.04152, eq. 8 (doubly reparameterized).
+    Source: Tucker et al., arXiv:1810.04152, eq. 8 (doubly reparameterized); for one draw Roeder et al.,
+    arXiv:1703.09194, eq. 5.
     """
     mean, log_sigma = (number[None] for number in model.encode(x))
     z = mean + jnp.exp(log_sigma) * noise
@@ -121,14 +124,18 @@ def epoch(graph: Any, num_samples: int, recipe: Recipe, state: Any, grey: jax.Ar
         ink_key, noise_key = jax.random.split(key)
         x = jax.random.bernoulli(ink_key, grey[rows]).astype(float)
 
-        if num_samples == 1:
-            loss = lambda params: regularized_loss(nnx.merge(graph, params), x, noise_key, beta)  # noqa: E731
-            value, gradient = jax.value_and_grad(loss)(params)
-        else:
-            *draws, value = weighted_draws(nnx.merge(graph, params), x, noise_key, num_samples, recipe.resampled)
-            gradient = jax.grad(lambda params: surrogate(nnx.merge(graph, params), x, *draws))(params)
+        if num_samples > 1:
+            *draws, bound = weighted_draws(nnx.merge(graph, params), x, noise_key, num_samples, recipe.resampled)
+        elif num_samples == 1:
+            draws = jax.random.normal(noise_key, (1, len(x), recipe.num_latents)), jnp.ones((1, len(x)))
+
+        def loss(params: Any) -> jax.Array:
+            model = nnx.merge(graph, params)
+            return surrogate(model, x, *draws) if num_samples else regularized_loss(model, x, noise_key, beta)
+
+        value, gradient = jax.value_and_grad(loss)(params)
         change, moments = optax.scale_by_adam(b2=0.999, eps=1e-4).update(gradient, moments)
-        return (jax.tree.map(lambda p, c: p - rate * c, params, change), moments), value
+        return (jax.tree.map(lambda p, c: p - rate * c, params, change), moments), bound if num_samples > 1 else value
 
     keys = jax.random.split(step_key, len(rates))
     state, losses = jax.lax.scan(step, state, (order, keys, rates, betas))
@@ -155,7 +162,7 @@ def train(
         num_samples = next(k for until, k in recipe.stages if progress < until)
         rise = np.minimum(1, (done * steps + np.arange(steps)) / steps)
         rates = recipe.rate * rise * (1 + math.cos(math.pi * progress)) / 2
-        betas = np.full(steps, min(1.0, progress / recipe.warm_up))
+        betas = np.full(steps, min(1.0, progress / recipe.stages[0][0]))
         key = jax.random.fold_in(jax.random.key(seed), done)
         inputs = (rates.astype(np.float32), betas.astype(np.float32))
         state, loss = epoch(graph, num_samples, recipe, state, images, key, *inputs)

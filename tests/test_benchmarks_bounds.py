@@ -11,9 +11,9 @@ from flax import nnx
 from jax.flatten_util import ravel_pytree
 
 from benchmarks import bounds
-from course_lib.vae import Vae, negative_iwae
+from course_lib.vae import Vae, negative_elbo, negative_iwae
 
-TINY = bounds.Recipe(((0.5, 1), (1.0, 3)), epochs=2, share=1, hidden=(4,), num_latents=2, batch_size=10)
+TINY = bounds.Recipe(((0.3, 0), (0.6, 1), (1.0, 3)), epochs=3, share=1, hidden=(4,), num_latents=2, batch_size=10)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_run_reports_one_json_line_and_goes_on_from_its_folder(mnist, tmp_path
         assert bounds.main(given) == 0
         records.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
     first, second = records
-    assert first["epochs"] == 2
+    assert first["epochs"] == 3
     assert not first["cut_by_clock"]
     assert first["test_images"] == 6
     assert first["parameters"] == 784 * 4 + 4 + 2 * (4 * 2 + 2) + 2 * 4 + 4 + 4 * 784 + 784
@@ -81,6 +81,21 @@ def of_bound(key):
 def test_the_gradient_through_few_draws_is_that_of_the_bound_on_average(chosen):
     (ours, our_error), (exact, error) = mean(lambda key: of_draws(key, chosen), chosen), mean(of_bound, 0)
     assert (np.abs(ours - exact) < 5 * np.hypot(our_error, error) + 1e-6).all()
+
+
+def test_for_one_draw_it_is_the_bound_with_its_gradient():
+    """The value is −L at the draw. Value and gradient have the means of those with the closed KL."""
+
+    def ours(key):
+        noise, one = jax.random.normal(key, (1, *BITS.shape[:1], 2)), jnp.ones((1, len(BITS)))
+        loss = lambda params: bounds.surrogate(nnx.merge(SMALL, params), BITS, noise, one)  # noqa: E731
+        return jax.value_and_grad(loss)(PARAMS)
+
+    def closed_form(key):
+        return jax.value_and_grad(lambda params: negative_elbo(nnx.merge(SMALL, params), BITS, key))(PARAMS)
+
+    (got, our_error), (exact, error) = mean(ours, 1), mean(closed_form, 2)
+    assert (np.abs(got - exact) < 5 * np.hypot(our_error, error) + 1e-6).all()
 
 
 def test_without_the_second_weight_it_is_another_gradient():

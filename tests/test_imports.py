@@ -15,8 +15,8 @@ ALLOWED = {
     "autoregressive": {"probability"},
     "flows": {"probability", "autoregressive"},
     "autoencoders": {"probability"},
-    "vae": {"probability", "autoregressive"},
-    "coding": {"probability", "autoregressive", "flows", "vae"},
+    "vae": {"probability", "autoregressive", "autoencoders"},
+    "coding": {"probability", "autoregressive", "flows", "autoencoders", "vae"},
 }
 
 

@@ -40,38 +40,63 @@ def overlap_add(p: Float[Array, "batch h w size"]) -> Float[Array, "batch 2*h 2*
     return jax.linear_transpose(patches, image)(p)[0]
 
 
-class ConvolutionalAutoencoder(Autoencoder):
-    """x → convolutions with stride 2 → linear → h → linear → transposed convolutions → x̂; SiLU between, σ at the end.
-
-    Takes and gives images written as rows, as all auto-encoders here do.
+class Halving(nnx.Module):
+    """Image, as a row → convolutions with stride 2, each followed by SiLU → features at the pixels of a coarse image.
 
     Args: image_shape: divisible by 2 for each entry of `channels`; channels: numbers at a pixel after each convolution.
-    Raises: ValueError for sides that cannot be halved so often, a wrong last axis, NaN, or x outside [0, 1].
+    Raises: ValueError for sides that cannot be halved so often.
     Source: Lippe 2022, Tutorial 9. Taught in: 04a_deep_autoencoders, "Convolutions".
     """
 
-    def __init__(self, image_shape: tuple[int, int], channels: Sequence[int], num_latents: int, *, rngs: nnx.Rngs):
+    def __init__(self, image_shape: tuple[int, int], channels: Sequence[int], *, rngs: nnx.Rngs):
         (height, width), times = image_shape, 2 ** len(channels)
         if height % times or width % times:
             raise ValueError(
                 f"image_shape is {image_shape}; {len(channels)} convolutions halve each side, so both must be "
                 f"divisible by {times}. Pad the images or use fewer convolutions."
             )
-        self.num_inputs, self.num_latents, self.image_shape = height * width, num_latents, image_shape
+        self.image_shape, self.num_features = tuple(image_shape), height * width * channels[-1] // times**2
+        self.layers = nnx.List([linear(SIZE**2 * a, b, rngs) for a, b in pairwise([1, *channels])])
+
+    def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch features"]:
+        y = x.reshape(-1, *self.image_shape, 1)
+        for layer in self.layers:
+            y = jax.nn.silu(layer(patches(y)))
+        return y.reshape(*x.shape[:-1], -1)
+
+
+class Doubling(nnx.Module):
+    """The way back, from features as `Halving` gives: SiLU and a transposed convolution for each → image, as a row."""
+
+    def __init__(self, image_shape: tuple[int, int], channels: Sequence[int], *, rngs: nnx.Rngs):
+        (height, width), times = image_shape, 2 ** len(channels)
         self.coarse = (height // times, width // times, channels[-1])
-        sizes, features = list(pairwise([1, *channels])), height * width * channels[-1] // times**2
-        self.down = nnx.List([linear(SIZE**2 * a, b, rngs) for a, b in sizes])
-        self.up = nnx.List([linear(b, SIZE**2 * a, rngs) for a, b in reversed(sizes)])
-        self.to_code, self.from_code = linear(features, num_latents, rngs), linear(num_latents, features, rngs)
+        self.layers = nnx.List([linear(b, SIZE**2 * a, rngs) for a, b in reversed(list(pairwise([1, *channels])))])
+
+    def __call__(self, features: Float[Array, "*batch features"]) -> Float[Array, "*batch d"]:
+        y = features.reshape(-1, *self.coarse)
+        for layer in self.layers:
+            y = overlap_add(layer(jax.nn.silu(y)))
+        return y.reshape(*features.shape[:-1], -1)
+
+
+class ConvolutionalAutoencoder(Autoencoder):
+    """x → convolutions with stride 2 → linear → h → linear → transposed convolutions → x̂; SiLU between, σ at the end.
+
+    Takes and gives images written as rows, as all auto-encoders here do.
+
+    Args, raises: those of `Halving`; ValueError also for a wrong last axis, NaN, or x outside [0, 1].
+    Source: Lippe 2022, Tutorial 9. Taught in: 04a_deep_autoencoders, "Convolutions".
+    """
+
+    def __init__(self, image_shape: tuple[int, int], channels: Sequence[int], num_latents: int, *, rngs: nnx.Rngs):
+        self.num_inputs, self.num_latents = image_shape[0] * image_shape[1], num_latents
+        self.down, self.up = Halving(image_shape, channels, rngs=rngs), Doubling(image_shape, channels, rngs=rngs)
+        self.to_code = linear(self.down.num_features, num_latents, rngs)
+        self.from_code = linear(num_latents, self.down.num_features, rngs)
 
     def encoder(self, x):
-        y = x.reshape(-1, *self.image_shape, 1)
-        for layer in self.down:
-            y = jax.nn.silu(layer(patches(y)))
-        return self.to_code(y.reshape(*x.shape[:-1], -1))
+        return self.to_code(self.down(x))
 
     def decoder(self, h):
-        y = self.from_code(h).reshape(-1, *self.coarse)
-        for layer in self.up:
-            y = overlap_add(layer(jax.nn.silu(y)))
-        return y.reshape(*h.shape[:-1], -1)
+        return self.up(self.from_code(h))

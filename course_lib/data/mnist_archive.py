@@ -45,10 +45,7 @@ def mnist(folder: str | Path | None = None, download: bool = False) -> ImageData
         raise FileNotFoundError(f"No MNIST file at {' or '.join(map(str, files))}. {_what_to_do()}")
     x_train, y_train, x_test, y_test = _read(found)
     return ImageData(
-        "MNIST",
-        Split(x_train[:50000], y_train[:50000]),
-        Split(x_train[50000:], y_train[50000:]),
-        Split(x_test, y_test),
+        "MNIST", Split(x_train[:50000], y_train[:50000]), Split(x_train[50000:], y_train[50000:]), Split(x_test, y_test)
     )
 
 

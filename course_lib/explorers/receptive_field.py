@@ -17,9 +17,7 @@ def _dots(on: Bool[np.ndarray, "*point h w"], places: Float[np.ndarray, "pixels 
     return np.where(flat, places, places.reshape(*on.shape[-2:], 1, 2)).astype(np.float32)
 
 
-def receptive_field_explorer(
-    fields: Mapping[str, Shaped[Array | np.ndarray, "layers h w h w"]],
-) -> Explorer:
+def receptive_field_explorer(fields: Mapping[str, Shaped[Array | np.ndarray, "layers h w h w"]]) -> Explorer:
     """Point at a pixel: the earlier pixels that its prediction depends on, and those that it is blind to.
 
     Args:

@@ -51,9 +51,7 @@ def family_map() -> Figure:
 
 
 def accuracy_against_labels(
-    ax: Axes,
-    num_labels: Sequence[int],
-    curves: dict[str, tuple[Float[Array | np.ndarray, "sizes seeds"], str, str]],
+    ax: Axes, num_labels: Sequence[int], curves: dict[str, tuple[Float[Array | np.ndarray, "sizes seeds"], str, str]]
 ) -> None:
     """Mean test accuracy with bars of one standard error over the seeds, against the number of labels.
 

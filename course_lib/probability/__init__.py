@@ -7,12 +7,7 @@ from course_lib.probability.densities import (
     normal_log_prob,
     standard_normal_log_prob,
 )
-from course_lib.probability.divergences import (
-    kl_monte_carlo,
-    kl_normal,
-    kl_standard_normal,
-    kl_uniform,
-)
+from course_lib.probability.divergences import kl_monte_carlo, kl_normal, kl_standard_normal, kl_uniform
 from course_lib.probability.units import bits_per_dim, nats_to_bits
 
 __all__ = [

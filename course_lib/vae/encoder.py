@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import jax
 from flax import nnx
@@ -26,7 +27,7 @@ class GaussianEncoder(nnx.Module):
 
     def __init__(self, num_inputs: int, hidden_sizes: Sequence[int], num_latents: int, *, rngs: nnx.Rngs):
         sizes = [num_inputs, *hidden_sizes]
-        self.hidden = hidden_layers(sizes, rngs)
+        self.hidden: Any = hidden_layers(sizes, rngs)
         self.mean = linear(sizes[-1], num_latents, rngs)
         self.log_sigma = linear(sizes[-1], num_latents, rngs)
 

@@ -19,11 +19,7 @@ def negative_iwae(model: Vae, batch: ArrayLike, key: Key[Array, ""], num_samples
 
 
 def regularized_loss(
-    model: Vae,
-    batch: ArrayLike,
-    key: Key[Array, ""],
-    beta: ArrayLike = 1.0,
-    free_nats: ArrayLike = 0.0,
+    model: Vae, batch: ArrayLike, key: Key[Array, ""], beta: ArrayLike = 1.0, free_nats: ArrayLike = 0.0
 ) -> Float[Array, ""]:
     """−E ln p(x|z) + β Σⱼ max(λ, KLⱼ), averaged over the batch, in nats: λ = `free_nats` for each latent j.
 

@@ -61,9 +61,13 @@ class Vae(nnx.Module):
         else:
             self.pixels = Bernoulli() if likelihood == "bernoulli" else Gaussian(sigma)
         self.flow = flow
-        self.encoder = GaussianEncoder(num_inputs, hidden_sizes, num_latents, rngs=rngs)
-        widths = [num_latents, *reversed(hidden_sizes)]
-        self.decoder = nnx.Sequential(hidden_layers(widths, rngs), linear(widths[-1], num_inputs, rngs))
+        self.encoder, self.decoder = self.networks(hidden_sizes, rngs)
+
+    def networks(self, hidden_sizes: Sequence[int], rngs: nnx.Rngs) -> tuple[GaussianEncoder, nnx.Sequential]:
+        """Encoder and decoder."""
+        encoder = GaussianEncoder(self.num_inputs, hidden_sizes, self.num_latents, rngs=rngs)
+        widths = [self.num_latents, *reversed(hidden_sizes)]
+        return encoder, nnx.Sequential(hidden_layers(widths, rngs), linear(widths[-1], self.num_inputs, rngs))
 
     def encode(self, x: ArrayLike) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k"]]:
         """(μ, ln σ) of q(z|x)."""

@@ -617,8 +617,7 @@ def mala(log_density, start, key, step, num_steps=400):
 
 
 # %% [markdown]
-# For one upper half and three chains. One flow and one VAE stand for their families. The noise in the flow's upper half
-# is drawn once and held.
+# For one upper half and three chains. The noise in a flow's upper half is drawn once and held.
 
 
 # %%
@@ -661,13 +660,13 @@ shown["digit, half"] = [i for n in chosen for i in (x_test[n], blank(x_test[n]),
 for name in AUTOREGRESSIVE:
     given = np.repeat(x_test[chosen], 3, axis=0)
     shown[name] = models[name].sample(jax.random.key(6), (18,), given=given, known=upper_half)
-for name in ("spline flow", "VAE"):
+for name in (*FLOWS, *LATENT):
     complete, images = (flow_completions, k_test) if name in FLOWS else (vae_completions, x_test)
     found = [complete(models[name], images[n], jax.random.key(n)) for n in chosen]
     shown[name] = np.concatenate([f[0] for f in found])
     notes[name] = [np.mean([f[i] for f in found]) for i in range(1, len(found[0]))]
 
-# %% alt="Six rows of six groups of three images. The first row shows six test digits, each beside its upper half. Each further row, one for each model, shows three completions of every upper half."
+# %% alt="Nine rows of six groups of three images. The first row shows six test digits, each beside its upper half. Each further row, one for each model, shows three completions of every upper half."
 fig = image_rows({name: np.stack(list(images)) for name, images in shown.items()}, cell=0.4)
 
 # %%

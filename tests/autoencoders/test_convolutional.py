@@ -88,7 +88,7 @@ def test_the_model_is_its_parts_in_order():
         return np.asarray(layer.kernel[...], np.float64), np.asarray(layer.bias[...], np.float64)
 
     y = x.reshape(5, 8, 8, 1).astype(np.float64)
-    for layer in model.down:
+    for layer in model.down.layers:
         kernel, bias = weights(layer)
         y = silu(by_loop(y, kernel.reshape(4, 4, y.shape[-1], -1)) + bias)
     kernel, bias = weights(model.to_code)

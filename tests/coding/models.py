@@ -6,7 +6,7 @@ from flax import nnx
 
 from course_lib.autoregressive import Categorical, LogisticMixture, Made, Nade, PixelCNN, SingleStackPixelCNN
 from course_lib.flows import RealNVP
-from course_lib.vae import Vae
+from course_lib.vae import ConvolutionalVae, Vae
 from tests.laws.registry import perturbed
 
 # name → (constructor of the seed, levels of its images)
@@ -22,6 +22,7 @@ MODELS = {
         17,
     ),
     "vae": (lambda seed: Vae(16, [10], 3, rngs=nnx.Rngs(seed)), 2),
+    "vae, convolutional": (lambda seed: ConvolutionalVae((4, 6), (3,), 2, rngs=nnx.Rngs(seed)), 2),
     "vae, one pixel": (lambda seed: Vae(1, [], 1, rngs=nnx.Rngs(seed)), 2),
     "flow": (lambda seed: RealNVP(6, 3, [8], rngs=nnx.Rngs(seed)), 5),
     "flow of bits": (lambda seed: RealNVP(2, 2, [], rngs=nnx.Rngs(seed)), 2),
