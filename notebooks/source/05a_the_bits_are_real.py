@@ -419,7 +419,7 @@ for exponent in (9, 4, 2, 1, 0, -1, -2):
 # %% [markdown]
 # ## 5a.7 Another network, a shorter file
 #
-# Larger images, 28 × 28 pixels: 4,000 to train, 500 to test.
+# Larger images, 28 × 28 pixels: 4,000 to train, 600 to test.
 
 # %% alt="Twenty binary handwritten digits of 28 by 28 pixels, clearly readable."
 larger = data.mnist_5k()
@@ -435,7 +435,7 @@ fig = image_grid(test_28[:20].reshape(-1, 28, 28), 10)
 # %%
 networks = {
     "dense": (Vae(784, [128], 12, rngs=nnx.Rngs(0)), 25, 4e-3),
-    "convolutional": (ConvolutionalVae((28, 28), (8, 16), 12, rngs=nnx.Rngs(0)), 10, 1e-2),
+    "convolutional": (ConvolutionalVae((28, 28), (8, 16), 12, rngs=nnx.Rngs(0)), 14, 1.2e-2),
 }
 for name, (model, *_) in networks.items():
     count = sum(p.size for p in jax.tree.leaves(nnx.state(model, nnx.Param)))
