@@ -2,9 +2,13 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
+
+import course
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,9 +37,21 @@ def test_readme_links_every_chapter_and_every_link_resolves():
 def test_readme_is_short_and_its_make_targets_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 140
-    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
     named = set(re.findall(r"(?:`|^)make ([a-z-]+)", text, flags=re.M))
-    assert {"lab", "test"} <= named <= targets
+    assert {"lab", "test"} <= named <= {*course.TARGETS, "help"}
+
+
+def test_make_and_the_command_that_needs_no_make_have_the_same_targets():
+    """The Makefile only hands on; each target says in a line what it does."""
+    (line,) = re.findall(r"^TARGETS := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
+    assert line.split() == ["help", *course.TARGETS]
+    command = [sys.executable, str(ROOT / "course.py")]
+    said = subprocess.run([*command, "help"], capture_output=True, text=True, check=True).stdout
+    assert all(f"  {name} " in said for name in course.TARGETS)
+    assert all((part.__doc__ or "").strip() and "\n" not in (part.__doc__ or "") for part in course.TARGETS.values())
+    wrong = subprocess.run([*command, "labb"], capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "There is no target 'labb'" in wrong.stderr
 
 
 def test_library_stays_small():

@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parents[1]
 LEARNER, ADDED = "requirements.lock", "requirements-dev.lock"
 
 
-def compile_lock(extras: list[str], output: Path, *options: str) -> str:
+def compile_lock(root: Path, extras: list[str], output: Path, *options: str) -> str:
     """What uv resolves for pyproject.toml with these extras. The versions that `output` names already are kept."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
     command += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", *(f"--extra={extra}" for extra in extras)]
-    subprocess.run([*command, *options, "pyproject.toml", "-o", str(output)], cwd=ROOT, check=True)
+    subprocess.run([*command, *options, "pyproject.toml", "-o", str(output)], cwd=root, check=True)
     return output.read_text(encoding="utf-8")
 
 
@@ -35,17 +35,21 @@ def added(learner: str, everything: str) -> str:
     return "\n".join(block for pin, block in entries(everything).items() if pin not in have) + "\n"
 
 
+def write_locks(root: Path, *options: str) -> None:
+    """Write both lock files of the project in `root`; versions stay unless pyproject.toml says otherwise."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "whole.lock"
+        before = [path.read_text(encoding="utf-8") for path in (root / LEARNER, root / ADDED) if path.is_file()]
+        whole.write_text("\n".join(before), encoding="utf-8")  # the versions to keep
+        learner = compile_lock(root, ["setup"], root / LEARNER, *options)
+        everything = compile_lock(root, ["setup", "dev"], whole, "--constraints", LEARNER, *options)
+    (root / ADDED).write_text(added(learner, everything), encoding="utf-8")
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tools.lock", description=(__doc__ or "").split(":")[0])
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that pyproject.toml allows")
-    upgrade = ["--upgrade"] if parser.parse_args(arguments).upgrade else []
-    with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / "whole.lock"
-        before = [path.read_text(encoding="utf-8") for path in (ROOT / LEARNER, ROOT / ADDED) if path.is_file()]
-        whole.write_text("\n".join(before), encoding="utf-8")  # the versions to keep
-        learner = compile_lock(["setup"], ROOT / LEARNER, *upgrade)
-        everything = compile_lock(["setup", "dev"], whole, "--constraints", LEARNER, *upgrade)
-    (ROOT / ADDED).write_text(added(learner, everything), encoding="utf-8")
+    write_locks(ROOT, *(["--upgrade"] if parser.parse_args(arguments).upgrade else []))
     return 0
 
 
