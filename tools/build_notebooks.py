@@ -17,9 +17,12 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from tools.cell_ids import is_as_built
 from tools.notebook_digest import ROOT, changes, digests
+from tools.notebook_files import Unreadable, dump, parse
 from tools.notebook_outputs import clean
 from tools.notebook_source import METADATA, NotebookError, describe, learner_edition, solved_edition
+from tools.safe_files import back_up, write_in_one_step
 
 MOST_BYTES = 1_500_000
 CELL_TIMEOUT = 300
@@ -74,19 +77,27 @@ def build(source: Path, root: Path) -> Path:
     size = len(nbformat.writes(notebook).encode())
     if size > MOST_BYTES:
         raise NotebookError(f"{size:,} bytes; {MOST_BYTES:,} at most: fewer or smaller pictures")
-    return write(notebook, learner_path(source, root))
+    path = learner_path(source, root)
+    if backup := keep_edits(path, root):
+        print(f"{source.stem}: it was edited by hand; that version is in {backup.relative_to(root)}", flush=True)
+    return write(notebook, path)
+
+
+def keep_edits(path: Path, root: Path) -> Path | None:
+    """A back-up of a notebook that somebody wrote into (outputs do not count), made before it is overwritten."""
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    try:
+        edited = not all(is_as_built(cell) for cell in parse(content).cells)
+    except Unreadable:
+        edited = True
+    return back_up(content, path.name, root / "my_notebooks" / "backups") if edited else None
 
 
 def write(notebook: NotebookNode, path: Path) -> Path:
     """Write the notebook in one step, so that no half-written file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.validate(notebook)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_in_one_step(path, dump(notebook))
     return path
 
 

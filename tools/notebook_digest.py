@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "course_lib"
-BUILDER = ("build_notebooks", "notebook_digest", "notebook_outputs", "notebook_source")
+BUILDER = ("build_notebooks", "cell_ids", "notebook_digest", "notebook_outputs", "notebook_source")
 
 
 def code_digest(code: str) -> str:

@@ -1,13 +1,14 @@
 """A notebook's source, with solutions, becomes its two editions: one to learn from, one to test."""
 
 import ast
-import hashlib
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tools.cell_ids import number_cells
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 METADATA = {
@@ -107,11 +108,7 @@ def solved_edition(path: Path) -> NotebookNode:
 
 def _notebook(cells: list[NotebookNode]) -> NotebookNode:
     """A notebook whose cell ids depend on the cells' text alone, so that one edit changes one id."""
-    seen: dict[str, int] = {}
-    for cell in cells:
-        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
-        seen[digest] = seen.get(digest, 0) + 1
-        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    number_cells(cells)
     notebook = new_notebook(cells=cells, metadata=METADATA)
     nbformat.validate(notebook)
     return notebook
