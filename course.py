@@ -67,8 +67,8 @@ def lab(at, options):
     at.set_up("learner")
     at.module("tools.my_notebooks", "--to", at.notebooks)
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    first = os.path.join(at.notebooks, "00_start_here.ipynb")
-    at.module("jupyterlab", "--ServerApp.root_dir=" + at.own, *(root + options + [first]))
+    first = "--LabApp.default_url=/lab/tree/my_notebooks/00_start_here.ipynb"
+    at.module("jupyterlab", "--ServerApp.root_dir=" + at.own, first, *(root + options))
 
 
 def book(at, options):
