@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from tools.setup.common import ROOT, Stopped, can_write, python_of
+from tools.setup.common import ROOT, Stopped, can_write, python_of, say
 from tools.setup.environment import ensure, is_ready
 
 LINTED = ["course.py", "course_lib", "book", "tools", "tests", "benchmarks", "notebooks/source"]
@@ -33,7 +33,7 @@ class Workplace:
                     "the course's folder may not be written, and you have no home folder",
                     "name a folder that you may write to in the variable COURSE_HOME.",
                 )
-            print("The course's folder may not be written: your environment and notebooks are in " + self.own)
+            say("The course's folder may not be written: your environment and notebooks are in " + self.own)
         os.makedirs(self.own, exist_ok=True)
         self.notebooks = os.path.join(self.own, "my_notebooks")
 
@@ -75,7 +75,7 @@ def book(at, options):
     """build the website into build/book/html (a folder that any server, or none, can serve)"""
     at.set_up("learner", "dev")
     at.module("tools.build_book")
-    print("The website is in build/book/html; look at it with: make serve", flush=True)
+    say("The website is in build/book/html; look at it with: make serve")
 
 
 def serve(at, options):
@@ -189,12 +189,12 @@ def main(arguments):
         print(usage())
         return 0
     if target not in TARGETS:
-        print("There is no target %s.\n\n%s" % (ascii(target), usage()), file=sys.stderr)
+        say("There is no target %s.\n\n%s" % (ascii(target), usage()), sys.stderr)
         return 2
     try:
         TARGETS[target](Workplace(), options)
     except Stopped as reason:
-        print(str(reason).encode("ascii", "backslashreplace").decode(), file=sys.stderr)
+        say(str(reason), sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; repeat the command to go on.", file=sys.stderr)

@@ -4,6 +4,7 @@ This package runs before anything is installed: standard library alone, and a sy
 """
 
 import os
+import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -15,6 +16,13 @@ class Stopped(Exception):
 
     def __init__(self, problem, mend):
         super().__init__("\nSet-up stopped: " + problem + "\nWhat to do:     " + mend + "\n")
+
+
+def say(text, to=None):
+    """Print a line on a stream of any encoding: a path may have letters that it lacks."""
+    to = to or sys.stdout
+    encoding = getattr(to, "encoding", None) or "ascii"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=to, flush=True)
 
 
 def python_of(venv):

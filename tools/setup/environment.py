@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 
-from .common import LOCKS, ROOT, Stopped, python_of, read
+from .common import LOCKS, ROOT, Stopped, python_of, read, say
 from .installers import install
 from .pythons import choose_python, describe
 
@@ -57,7 +57,7 @@ def pins(lock):
 def make_venv(venv, python):
     """A new, empty environment in the place of whatever is there."""
     version = "%d.%d" % describe([python])[0][:2]
-    print("Making %s with Python %s" % (venv, version), flush=True)
+    say("Making %s with Python %s" % (venv, version))
     done = subprocess.run([python, "-m", "venv", "--clear", venv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
         said = done.stdout.decode("utf-8", "replace").strip()[-600:]
@@ -74,7 +74,7 @@ def point_to_course(venv):
     """Let the environment's Python find `course_lib` where it lies, and JupyterLab the settings of the course."""
     code = "import sysconfig; print(ascii(sysconfig.get_paths()['purelib']))"
     packages = ast.literal_eval(subprocess.check_output([python_of(venv), "-c", code]).decode())
-    with open(os.path.join(packages, "course_lib.pth"), "w") as file:  # ASCII, whatever letters the path has
+    with open(os.path.join(packages, "course_lib.pth"), "w", encoding="ascii") as file:  # whatever letters the path has
         file.write("import sys; sys.path.append(" + ascii(ROOT) + ")\n")
     settings = os.path.join(venv, "share", "jupyter", "lab", "settings", "overrides.d")
     if os.path.exists(os.path.join(ROOT, SETTINGS)):
@@ -104,7 +104,7 @@ def ensure(venv, layers):
         for layer in missing:
             again = os.path.exists(note(venv, "begun-" + layer))
             write_note(venv, "begun-" + layer, "")
-            print("Installing what %s needs (%s to download, once)" % (WHAT[layer], DOWNLOAD[layer]), flush=True)
+            say("Installing what %s needs (%s to download, once)" % (WHAT[layer], DOWNLOAD[layer]))
             install(venv, os.path.join(ROOT, LOCKS[layer]), again)
             point_to_course(venv)
             write_note(venv, "settings", read(os.path.join(ROOT, SETTINGS)))
@@ -115,7 +115,7 @@ def ensure(venv, layers):
         if error.errno == 28:
             raise Stopped("the disk is full", "free about 3 GB and repeat; what was downloaded is kept.")
         raise Stopped(str(error), "check that you may write to " + venv + ", or name a folder in COURSE_HOME.")
-    print("Ready: " + venv, flush=True)
+    say("Ready: " + venv)
 
 
 def remove_outdated(venv, before):

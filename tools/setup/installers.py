@@ -6,7 +6,7 @@ import re
 import subprocess
 import tempfile
 
-from .common import LOCKS, ROOT, Stopped, can_write, python_of, read
+from .common import LOCKS, ROOT, Stopped, can_write, python_of, read, say
 
 UV = re.compile(r"^uv==(.|\n)*?(?=^[a-z0-9]|\Z)", flags=re.MULTILINE)
 NO_FILE = "the package index has no file of a pinned package"
@@ -28,7 +28,7 @@ def run(command, environment, progress):
             lines = lines[-60:] + [line]
             told = progress(line)
             if told:
-                print("  " + told.encode("ascii", "replace").decode(), flush=True)
+                say("  " + told)
         return process.wait(), "".join(lines)
     finally:
         if process.poll() is None:
@@ -133,7 +133,7 @@ def install(venv, lock, again):
         if code == 0:
             return
         final_failure(text)
-        print("uv could not install the packages; pip tries:\n" + text[-800:], flush=True)
+        say("uv could not install the packages; pip tries:\n" + text[-800:])
     pip(venv, UV.sub("", read(lock)), *(["--force-reinstall"] if again else []))
 
 
@@ -145,6 +145,6 @@ def fetch_uv(venv):
     except Stopped as reason:
         if NO_FILE not in str(reason):
             raise
-        print("There is no uv for this machine; pip goes on, which takes longer.", flush=True)
+        say("There is no uv for this machine; pip goes on, which takes longer.")
         return False
     return True

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from .common import ROOT, Stopped, read
+from .common import ROOT, Stopped, read, say
 
 
 def supported():
@@ -59,7 +59,7 @@ def choose_python(first=None):
             bad = "the course needs 3.%d to 3.%d" % (oldest[1], beyond[1] - 1)
         if not bad:
             if refused:
-                print("%s; taking %s" % ("; ".join(refused), path), flush=True)
+                say("%s; taking %s" % ("; ".join(refused), path))
             return path
         refused.append("%s is Python %d.%d.%d and %s" % ((command[0],) + version + (bad,)))
     hint = "install Python 3.%d or newer" % oldest[1]
