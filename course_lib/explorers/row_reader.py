@@ -59,7 +59,7 @@ def row_reader_explorer(
         at,
         [
             Choice("image", names, start),
-            Slider("rows_read", 0, rows, rows + 1, 10, label="rows read", step=1),
+            Slider("rows_read", 0, rows, rows + 1, min(10, rows), label="rows read", step=1),
             Slider("prior_odds", -REACH, REACH, 2 * REACH + 1, 0, label="log prior odds", unit="nats", step=1),
         ],
         [

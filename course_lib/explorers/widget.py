@@ -21,7 +21,7 @@ from course_lib.explorers.table import Quantity, arguments_of, interpolate, pack
 
 _HERE = Path(__file__).parent / "js"
 VIEW = "application/vnd.jupyter.widget-view+json"
-# JupyterLab fills the place of a figure that it has lost with an error; the still picture above it is the better answer.
+# Where JupyterLab has lost a figure it writes an error; the still picture above it is the better answer.
 STILL = (
     '<p class="course-still">A still picture of a figure that moves: run its cell (Shift + Enter) to move it.</p>\n'
     "<style>.jp-OutputArea-child:has(.course-still) + .jp-OutputArea-child:not(:has(.course-explorer)) "
@@ -90,7 +90,7 @@ class Explorer(anywidget.AnyWidget):
         display(picture, metadata=alt, raw=True)
         if VIEW in data:
             display({"text/html": STILL}, raw=True)
-            display({VIEW: data[VIEW]}, raw=True)
+            display({VIEW: data[VIEW], "text/html": ""}, raw=True)
 
 
 def explore(

@@ -27,6 +27,10 @@ RUN = "async () => window.jupyterapp.commands.execute('notebook:run-all-cells')"
 SAVE = "async () => { await window.jupyterapp.commands.execute('docmanager:save'); }"
 CLOSE = "async () => { await window.jupyterapp.commands.execute('application:close'); }"
 PICTURE = "(e) => [...e.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL()).join()"
+ALL_MADE = """() => {
+  const [lines, figures] = [".course-still", ".course-explorer"].map((name) => document.querySelectorAll(name).length);
+  return lines > 0 && lines === figures;
+}"""
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 QUESTIONS = ".jp-Dialog, .Toastify__toast"
 STILLS = f"{PANEL} .jp-OutputArea-child:has(+ * .course-still) img"
@@ -63,8 +67,7 @@ class Learner:
                 with self.visit(address(self.path(chapter).name)) as seen:
                     wait_until_open(seen.page, self.path(chapter).name)
                     assert seen.page.evaluate(RUN), f"{chapter}: a cell failed"
-                    views = seen.page.locator(f"{PANEL} .course-explorer, {PANEL} .jupyter-widgets-view")
-                    views.first.wait_for()
+                    seen.page.wait_for_function(ALL_MADE, timeout=60_000)
                     seen.page.evaluate(SAVE)
                     seen.page.evaluate(CLOSE)
 
