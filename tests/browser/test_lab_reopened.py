@@ -157,7 +157,7 @@ def test_without_the_settings_the_still_picture_stands_in_for_the_figure(elsewhe
 
 
 def test_a_page_without_javascript_shows_the_still_picture_with_its_words(elsewhere: Learner, browser: Browser):
-    """As GitHub and nbviewer do: the notebook as it was saved, turned into HTML."""
+    """As nbviewer does: the notebook as it was saved, turned into HTML."""
     notebook = nbformat.read(elsewhere.path(CHAPTERS[0]), as_version=4)
     expected = [
         output.metadata["image/png"]["alt"]
@@ -167,7 +167,7 @@ def test_a_page_without_javascript_shows_the_still_picture_with_its_words(elsewh
         if "image/png" in output.get("data", {})
     ]
     html = elsewhere.home / "page.html"
-    html.write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+    html.write_text(HTMLExporter(template_name="classic").from_notebook_node(notebook)[0], encoding="utf-8")
     context = browser.new_context(java_script_enabled=False, offline=True)
     try:
         page = context.new_page()
