@@ -21,7 +21,7 @@ class NotebookBar(tqdm):
         text = "{n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
         super().__init__(file=io.StringIO(), ncols=100, bar_format=text, **options)
 
-    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
         text = html.escape(str(self)) if msg is None else html.escape(msg)
         bar = (
             f'<progress max="{self.total or 1}" value="{self.n}" aria-label="progress"></progress> <code>{text}</code>'
@@ -31,7 +31,6 @@ class NotebookBar(tqdm):
             self.shown.update(output, raw=True)
         elif text:
             self.shown = display(output, raw=True, display_id=True)
-        return True
 
 
 def progress_bar(**options: Any) -> tqdm:
