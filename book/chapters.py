@@ -1,4 +1,4 @@
-"""What the website adds to a chapter: reading time, boxes, links, and pictures where a widget would need Python."""
+"""What the website adds to a chapter: reading time, boxes and links."""
 
 import html
 import re
@@ -8,7 +8,7 @@ import nbformat
 from docutils import nodes
 from library import in_the_library, kept_in_the_library
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell, new_output
+from nbformat.v4 import new_markdown_cell
 from sphinx.application import Sphinx
 
 from tools.lessons import cells_of
@@ -31,7 +31,8 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
         if cell.cell_type == "markdown":
             cell.source = markdown(cell)
             continue
-        cell.outputs = [new for output in cell.outputs for new in without_kernel(output, widgets)]
+        # The page itself makes a still picture move; no cell need be run.
+        cell.outputs = [o for o in cell.outputs if "course-still" not in str(o.get("data", {}).get("text/html", ""))]
         views = [o.data[VIEW]["model_id"] for o in cell.outputs if VIEW in o.get("data", {})]
         shown += [part for view in views for part in tree(view, widgets)]
         if pictures := [o for o in cell.outputs if "image/png" in o.get("metadata", {})]:
@@ -76,19 +77,6 @@ def markdown(cell: NotebookNode) -> str:
 
 def equation(number: str) -> str:
     return f"eq-{number.replace('.', '-')}"
-
-
-def without_kernel(output: NotebookNode, widgets: dict) -> list[NotebookNode]:
-    """Controls that call Python are dead on a page: instead, what they last drew, and a line that says so."""
-    view = output.get("data", {}).get(VIEW)
-    parts = [widgets[part]["state"] for part in tree(view["model_id"], widgets)] if view else []
-    if not any(state["_model_name"] == "OutputModel" for state in parts):
-        return [output]
-    drawn = [nbformat.from_dict(o) for state in parts for o in state.get("outputs", [])]
-    stand = [f"{s['description']} = {s['value']}" for s in parts if s.get("description") and "value" in s]
-    note = f"Drawn at {', '.join(stand)}. These controls run Python: open the chapter in JupyterLab to move them."
-    page = {"text/html": f'<p class="course-needs-python">{html.escape(note)}</p>'}
-    return [*drawn, new_output("display_data", page)]
 
 
 def describe_covers(app: Sphinx, doctree: nodes.document) -> None:

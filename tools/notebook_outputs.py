@@ -15,6 +15,7 @@ from tools.notebook_source import NotebookError, describe
 
 VIEW, STATE = "application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json"
 PROGRESS = re.compile(r"\d%\|.*\||\bit/s\b|\bs/it\b|it \[")
+FINISHED_BAR = {"text/html": ""}
 MOST_DPI = 100
 
 
@@ -34,6 +35,7 @@ def clean(notebook: NotebookNode, root: Path) -> None:
         cell.metadata.pop("execution", None)
         views = [o.data[VIEW]["model_id"] for o in cell.outputs if VIEW in o.get("data", {})]
         gone = {view for view in views if view not in widgets or is_progress(view, widgets)}
+        finished = any(o.get("data") == FINISHED_BAR for o in cell.outputs)
         cell.outputs = [o for o in cell.outputs if not is_leftover(o, gone)]
         reachable = [model for view in views if view not in gone for model in tree(view, widgets)]
         shown += [model for model in reachable if model not in shown]
@@ -42,7 +44,7 @@ def clean(notebook: NotebookNode, root: Path) -> None:
             if "msg_id" in widgets[model]["state"]:
                 widgets[model]["state"]["msg_id"] = ""
         found = cell_problems([*cell.outputs, *inner], cell.metadata.get("alt", ""), root)
-        if gone and "nbval-check-output" in cell.metadata.get("tags", []):
+        if (gone or finished) and "nbval-check-output" in cell.metadata.get("tags", []):
             found.append("a cell with a progress bar cannot be tagged nbval-check-output")
         problems += [f"{describe(cell, number)}: {problem}" for problem in found]
     if problems:
@@ -84,7 +86,9 @@ def cell_problems(outputs: list[Any], alt: str, root: Path) -> list[str]:
 
 
 def is_leftover(output: Any, gone: set[str]) -> bool:
-    """A progress bar's text, or the view of a widget that is closed or a progress bar."""
+    """A progress bar's text, what a finished one leaves, or the view of a widget that is closed or a progress bar."""
+    if output.get("data") == FINISHED_BAR:
+        return True
     if output.get("name") == "stderr":
         return not re.sub(r"[\r\n]", "", output["text"]).strip() or bool(PROGRESS.search(output["text"]))
     return output.get("data", {}).get(VIEW, {}).get("model_id") in gone

@@ -51,6 +51,15 @@ class Slider:
         """Whether its steps are the values of its grid."""
         return bool(self.step) and not self.log and abs((self.high - self.low) / (self.count - 1) - self.step) < 1e-9
 
+    @property
+    def digits(self) -> int:
+        """Decimals that tell the slider's values apart: all of a given step's (0.25 is not shown as 0.3), 4 at most."""
+        step = self.step if self.step is not None else (self.high - self.low) / 100
+        enough = max(0, min(4, int(np.ceil(-np.log10(step) - 1e-9))))
+        given = () if self.step is None else range(enough, 5)
+        exact = (d for d in given if np.allclose(np.round([self.low, step], d), [self.low, step], rtol=0, atol=1e-9))
+        return next(exact, enough)
+
     def position(self, value: float) -> float:
         """Where `value` lies on the grid, as a fractional index."""
         slack = 1e-6 * (self.high - self.low)  # a value that came through float32 may lie a hair outside

@@ -11,6 +11,7 @@ import anywidget
 import jax
 import numpy as np
 import traitlets
+from IPython.display import display
 
 from course_lib.explorers.controls import Control, Slider
 from course_lib.explorers.marks import Panel
@@ -19,6 +20,13 @@ from course_lib.explorers.still import still_png
 from course_lib.explorers.table import Quantity, arguments_of, interpolate, pack, tabulate
 
 _HERE = Path(__file__).parent / "js"
+VIEW = "application/vnd.jupyter.widget-view+json"
+# Where JupyterLab has lost a figure it writes an error; the still picture above it is the better answer.
+STILL = (
+    '<p class="course-still">A still picture of a figure that moves: run its cell (Shift + Enter) to move it.</p>\n'
+    "<style>.jp-OutputArea-child:has(.course-still) + .jp-OutputArea-child:not(:has(.course-explorer)) "
+    "{ display: none; }</style>"
+)
 
 
 def _javascript() -> str:
@@ -69,15 +77,20 @@ class Explorer(anywidget.AnyWidget):
         outputs = {n.name: n.output([at[i] for i in n.inputs]) for n in self.networks if n.inputs}
         return self.constants | outputs
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """The live widget, and beside it a still picture for print, slides and pages that show no widgets."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        picture = still_png(self.spec, self.shown())
-        alt = f"{self.spec['title']}. {self.spec['description']}"
-        return data | {"image/png": picture}, metadata | {"image/png": {"alt": alt}}
+    def _ipython_display_(self) -> None:
+        """Three outputs: a still picture, a line that says so, and the live figure.
+
+        A program that has no widgets, or has lost this one, shows the first two. The figure's own style sheet, which is
+        there only while it lives, hides them.
+        """
+        bundle = super()._repr_mimebundle_()
+        data, _ = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+        picture = {"image/png": still_png(self.spec, self.shown()), "text/plain": repr(self)}
+        alt = {"image/png": {"alt": f"{self.spec['title']}. {self.spec['description']}"}}
+        display(picture, metadata=alt, raw=True)
+        if VIEW in data:
+            display({"text/html": STILL}, raw=True)
+            display({VIEW: data[VIEW], "text/html": ""}, raw=True)
 
 
 def explore(
@@ -150,7 +163,7 @@ def explore(
     def control_json(c: Control) -> dict[str, Any]:
         entry = c.to_json()
         if isinstance(c, Slider):
-            entry["digits"] = max(0, min(4, int(np.ceil(-np.log10(entry["step"]) - 1e-9))))
+            entry["digits"] = c.digits
         return entry
 
     spec = {

@@ -10,12 +10,12 @@ import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Key
-from tqdm.auto import tqdm
 
 from course_lib.training.checkpoint import Checkpoint, CheckpointError, settings
 from course_lib.training.epoch import Loss, NonFiniteLossError, epoch_order, epoch_program, trouble
 from course_lib.training.history import History
 from course_lib.training.interrupt import interrupts_noted, wait
+from course_lib.training.progress import progress_bar
 from course_lib.validation import refuse_bad_values, require_finite, require_positive
 
 
@@ -106,7 +106,7 @@ def fit(
         refuse_bad_values(show, pieces, _extremes(data))
         now = Progress(None, nnx.as_pure(tuple(pieces)), np.empty((0, 2)))
         begin, compile_seconds, stopped, store = time.perf_counter(), 0.0, "interrupted", None
-        bar = tqdm(total=epochs, leave=False, disable=not progress, unit="epoch", postfix="compiling")
+        bar = progress_bar(total=epochs, leave=False, disable=not progress, unit="epoch", postfix="compiling")
         try:
             best = _copy(now.best)
             now = now._replace(state=_copy((*best, jax.jit(optimizer.init)(best[0]))), best=best)
@@ -150,7 +150,7 @@ def fit(
             print(f"Interrupted after {len(now.losses)} epochs; the model holds the state of epoch {now.best_epoch}.")
         finally:
             nnx.update(model, *now.best)
-            bar.total = bar.n  # a notebook would leave an unfinished bar standing, in red
+            bar.total = bar.n
             bar.close()
         return History(
             train_loss=now.losses[:, 0],

@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import optax
 from flax import nnx
-from ipywidgets import interact
 
 from course_lib import data, doctor, notebook
 from course_lib.exercises import exercise
@@ -333,32 +332,15 @@ print(jax.tree.map(float, nnx.to_pure_dict(nnx.state(model, nnx.Param))))
 # How much ink has a digit? The data: the percentage of ink in 4,000 images. The **negative log-likelihood**
 # $\mathcal L(\mu,\sigma)=-\frac1N\sum_n\ln p(x_n)$ measures, in nats, how badly the bell curve explains them.
 #
-# **Predict, then move:** how does $\mathcal L$ change when $\sigma$ is far too small? Far too large? Find the lowest
-# value that you can.
+# An **explorer** shows it for every $\mu$ and $\sigma$. Python evaluates a pure function on a grid of slider values, once,
+# with `vmap` and `jit`; the browser draws from that table, with or without Python.
 
-# %% alt="Histogram of the ink of the digits, between 3 and 30 percent with its peak near 12, and a bell curve set by two sliders. The title gives the negative log-likelihood in nats."
+# %%
 ink = jnp.array(100 * digits.train.images.mean(axis=(1, 2)))
 percent = jnp.linspace(0, 35, 200)
 heights, edges = jnp.histogram(ink, bins=35, density=True)
 
 
-@interact(mean=(5.0, 20.0, 0.5), sigma=(1.0, 10.0, 0.25))
-def fit_by_hand(mean=8.0, sigma=2.0):
-    candidate = Normal(mean, jnp.log(sigma))
-    plt.stairs(heights, edges, fill=True, color=GREY, alpha=0.4)
-    plt.plot(percent, jnp.exp(candidate.log_prob(percent)), color=BLUE)
-    plt.gca().set(xlabel="ink [%]", ylabel="density", ylim=(0, 0.3))
-    plt.title(f"negative log-likelihood: {-jnp.mean(candidate.log_prob(ink)):.2f} nats")
-    plt.show()
-
-
-# %% [markdown]
-# Each move of these sliders asks Python for a new picture; on a page without Python they stand still. An **explorer** asks
-# Python only once. It evaluates a pure function on a grid of slider values, with `vmap` and `jit`, and the browser draws
-# from that table.
-
-
-# %%
 def bell_curve(mean, sigma):
     candidate = Normal(mean, jnp.log(sigma))
     return {"density": jnp.exp(candidate.log_prob(percent)), "nats": -jnp.mean(candidate.log_prob(ink))}
@@ -367,8 +349,9 @@ def bell_curve(mean, sigma):
 # %% [markdown]
 # What moves with the sliders comes from the function; what stays is a constant; `nats` is written below the picture.
 #
-# **Predict, then move:** leave $\mu$ at 18, where it does not belong, and look for the best $\sigma$. Is it larger or
-# smaller than the best one at $\mu=12$? Why?
+# **Predict, then move:** how does $\mathcal L$ change when $\sigma$ is far too small? Far too large? Find the lowest value
+# that you can. Then leave $\mu$ at 18, where it does not belong, and look for the best $\sigma$. Is it larger or smaller
+# than the best one at $\mu=12$? Why?
 
 # %%
 middles = (edges[1:] + edges[:-1]) / 2

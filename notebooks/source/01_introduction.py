@@ -34,12 +34,12 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
-from ipywidgets import interact
 
 from course_lib import notebook
 from course_lib.data import binarize, digits_8x8, flatten, mnist_5k
 from course_lib.exercises import exercise
 from course_lib.explorers.class_sampler import class_sampler_explorer
+from course_lib.explorers.row_reader import row_reader_explorer
 from course_lib.figures import autoencoders, introduction, style
 from course_lib.figures.images import image_grid, image_rows
 
@@ -359,24 +359,12 @@ log_odds = by_class[:, 1] - by_class[:, 0]  # of a nine, with equal priors
 
 # %% [markdown]
 # **Predict, then move.** We read an image from the top, row by row. With no row read, what is $p(C_1)$?
-# Which rows decide? How far must the prior go to overrule them? (Image 0 is one that the model gets wrong.)
+# Which rows decide? How far must the prior go to overrule them? (Image 0 is one that the model gets wrong.) The prior's
+# slider moves $\ln p(C_1)/p(C_0)$: log-odds of prior and rows add up.
 
+# %%
+row_reader_explorer(x_test[:10].reshape(-1, 28, 28), y_test[:10], log_odds, ("four", "nine"), start=2)
 
-# %% alt="Left: a digit whose lower rows are greyed out as not yet read. Right: the probability of a nine against the number of rows read; it starts at the prior and goes to 0 or 1 once the top of the digit is read."
-def reading(image=2, rows_read=10, prior_of_nine=0.5):
-    _, (left, right) = plt.subplots(1, 2, figsize=(6.6, 2.6), layout="none")
-    left.imshow(x_test[image].reshape(28, 28))
-    left.axhspan(rows_read - 0.5, 27.5, color=style.LIGHT)
-    left.axis("off")
-    left.set_title(f"a {(4, 9)[y_test[image]]}, {rows_read} rows read")
-    curve = 1 / (1 + np.exp(-log_odds[image] - np.log(prior_of_nine / (1 - prior_of_nine))))
-    right.plot(curve, color=style.GREY)
-    right.plot(rows_read, curve[rows_read], "o", color=style.RED)
-    right.set(xlabel="rows read", ylim=(-0.05, 1.05), title=f"p(nine | rows read) = {curve[rows_read]:.3f}")
-    plt.show()
-
-
-reader = interact(reading, image=(0, 9), rows_read=(0, 28), prior_of_nine=(0.01, 0.99, 0.01))
 # %% [markdown]
 # With no row read, the posterior is the prior. The rows that hold the top of the digit move it most.
 #

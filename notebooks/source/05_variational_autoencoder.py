@@ -22,7 +22,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 from flax import nnx
-from ipywidgets import interact
 from jax.scipy.special import logsumexp
 
 from course_lib import data, notebook, probability
@@ -30,6 +29,7 @@ from course_lib.exercises import exercise
 from course_lib.explorers import dense_layers
 from course_lib.explorers.divergence import divergence_explorer
 from course_lib.explorers.evidence_bound import evidence_explorer
+from course_lib.explorers.latent_plane import latent_plane_explorer
 from course_lib.explorers.latent_sliders import latent_sliders_explorer
 from course_lib.explorers.reparameterization import reparameterization_explorer
 from course_lib.explorers.ring import ring_explorer
@@ -1114,20 +1114,14 @@ decoded_plane(right, planar.decode_mean, (-2.5, 2.5), (-2.5, 2.5), 28, number=12
 #
 # **Predict, then move:** walk from one digit to another. Do you cross a third?
 
-# %% alt="One decoded digit of the two-dimensional latent space, set by two sliders, beside the cloud of test codes with a dot at the chosen place."
-decode_image = jax.jit(lambda z: planar.decode_mean(z).reshape(28, 28))
-
-
-@interact(z1=(-3.0, 3.0, 0.1), z2=(-3.0, 3.0, 0.1))
-def walk(z1=0.0, z2=0.0):
-    _, (left, right) = plt.subplots(1, 2, figsize=(5, 2.5))
-    left.scatter(*codes.T, s=2, color=GREY)
-    left.plot(z1, z2, "o", color=GREEN)
-    left.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="$z_1$", ylabel="$z_2$")
-    right.imshow(decode_image(jnp.array([z1, z2])), vmin=0, vmax=1)
-    right.axis("off")
-    plt.show()
-
+# %%
+latent_plane_explorer(
+    dense_layers(planar.decoder.layers, last="sigmoid"),
+    codes,
+    digits.test.labels,
+    (28, 28),
+    title="A walk through the latent map",
+)
 
 # %% [markdown] tags=["derivation"]
 # ## 5.10 The loss read as bits

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,6 +39,14 @@ GALLERY = "gallery.ipynb"
 def running_lab(home: Path, notebooks: Sequence[Path] = ()) -> Iterator[str]:
     """The address of a running JupyterLab that opens the notebook of all explorers; trusted copies of `notebooks` lie
     in its folder of that name. `home` is an empty folder. Raises: TimeoutError: it does not answer within a minute."""
+    prepare(home, notebooks)
+    flags = ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"]
+    with server(home, *flags) as address:
+        yield address(GALLERY)
+
+
+def prepare(home: Path, notebooks: Sequence[Path] = ()) -> None:
+    """Notebooks and a user's own settings in an empty folder."""
     root = home / "root"
     (root / "notebooks").mkdir(parents=True)
     for path in notebooks:
@@ -52,11 +60,25 @@ def running_lab(home: Path, notebooks: Sequence[Path] = ()) -> Iterator[str]:
     for path in root.rglob("*.ipynb"):
         notary.sign(nbformat.read(path, as_version=4))
     notary.store.close()
-    for name, values in SETTINGS.items():
+    write_settings(home, SETTINGS)
+
+
+def write_settings(home: Path, settings: Mapping[str, Mapping]) -> None:
+    """What a user has chosen in the menus; it counts more than what an environment ships."""
+    for name, values in settings.items():
         path = home / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values), encoding="utf-8")
 
+
+@contextmanager
+def server(home: Path, *flags: str, application: Path | None = None) -> Iterator[Callable[[str], str]]:
+    """A running JupyterLab in a prepared folder; gives the address of a notebook in it.
+
+    Args:
+        application: JupyterLab's application folder, where it reads the settings that an environment ships; the
+            environment's own if None.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -66,24 +88,24 @@ def running_lab(home: Path, notebooks: Sequence[Path] = ()) -> Iterator[str]:
     environment = os.environ | {
         **{f"JUPYTER{'' if k.startswith('LAB') else '_'}{k}_DIR": str(home / v) for k, v in folders.items()},
         "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "IPYTHONDIR": str(home / "ipython"),
+        **({"JUPYTERLAB_DIR": str(application)} if application else {}),
     }  # fmt: skip
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-        f"--IdentityProvider.token={token}", "--expose-app-in-browser", f"--ServerApp.root_dir={root}",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None",
+        f"--IdentityProvider.token={token}", "--expose-app-in-browser", f"--ServerApp.root_dir={home / 'root'}", *flags,
     ]  # fmt: skip
     base = f"http://127.0.0.1:{port}"
     with (home / "log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        running = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
-            wait_for(f"{base}/api?token={token}", server)
-            yield f"{base}/lab/tree/{GALLERY}?token={token}&reset"
+            wait_for(f"{base}/api?token={token}", running)
+            yield lambda path: f"{base}/lab/tree/{path}?token={token}&reset"
         finally:
-            server.terminate()
+            running.terminate()
             try:
-                server.wait(20)
+                running.wait(20)
             except subprocess.TimeoutExpired:
-                server.kill()
+                running.kill()
 
 
 def wait_for(address: str, server: subprocess.Popen) -> None:

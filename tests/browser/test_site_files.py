@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.browser.pages import ROOT, chapters, notebook_of, pages
+from tests.notebooks.test_outputs import shown_names_of_controls
 from tools.lessons import lessons, sections
-from tools.notebook_outputs import STATE, VIEW, tree
 
 MOST_BYTES = 3_000_000  # of one page: its HTML and its own pictures, beside the libraries that all pages share
 
@@ -130,20 +130,12 @@ def test_every_cited_preprint_is_in_the_references(site: Path):
         assert {number for number in cited if number not in listed} == set(), page
 
 
-def test_interact_figures_stand_still_and_say_why(site: Path):
-    """Their controls need Python; no dead slider is left on a page."""
-    for page in chapters():
-        text, notebook = (site / page).read_text(encoding="utf-8"), notebook_of(page)
-        widgets = notebook["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
-        views = [
-            o["data"][VIEW]["model_id"]
-            for c in notebook["cells"]
-            for o in c.get("outputs", [])
-            if VIEW in o.get("data", {})
-        ]
-        parts = [{widgets[part]["model_name"] for part in tree(view, widgets)} for view in views]
-        assert text.count('class="course-needs-python"') == sum("OutputModel" in names for names in parts)
-        assert "OutputModel" not in text
+@pytest.mark.parametrize("page", chapters())
+def test_no_output_needs_python_to_be_seen(site: Path, page: str):
+    """No dead control and no bare name of one: every widget is an explorer, which the page itself moves."""
+    assert shown_names_of_controls(notebook_of(page)) == []
+    assert "interactive(children=" not in (site / page).read_text(encoding="utf-8")
+    assert "OutputModel" not in (site / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("room", sorted(p.parent.name for p in (ROOT / "course_lib").glob("*/__init__.py")))

@@ -24,6 +24,7 @@ from course_lib.explorers.masks import mask_explorer
 from course_lib.explorers.receptive_field import receptive_field_explorer
 from course_lib.explorers.reparameterization import reparameterization_explorer
 from course_lib.explorers.ring import ring_explorer
+from course_lib.explorers.row_reader import row_reader_explorer
 from course_lib.explorers.spline_knots import spline_knots_explorer
 from course_lib.flows import rational_quadratic_forward
 
@@ -110,6 +111,13 @@ def _interpolation() -> Explorer:
     return interpolation_explorer(random_layers(rng, 16, 64, 128, 784), images, codes, "0123456789", cloud, 2.0)
 
 
+def _rows() -> Explorer:
+    rng = np.random.default_rng(8)
+    steps = np.concatenate([np.zeros((10, 1)), rng.normal(scale=1.5, size=(10, 28))], axis=1)
+    images = 1.0 * rng.integers(0, 2, (10, 28, 28))
+    return row_reader_explorer(images, rng.integers(0, 2, 10), steps.cumsum(axis=1), ("four", "nine"))
+
+
 EXPLORERS = {
     "class_sampler": _classes,
     "masks": _masks,
@@ -126,6 +134,7 @@ EXPLORERS = {
     "divergence": divergence_explorer,
     "evidence_bound": evidence_explorer,
     "ring": ring_explorer,
+    "row_reader": _rows,
     "spline_knots": lambda: spline_knots_explorer(rational_quadratic_forward),
     "receptive_field": _receptive_field,
     "reparameterization": reparameterization_explorer,

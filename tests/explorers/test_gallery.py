@@ -194,3 +194,28 @@ def test_each_family_shows_the_image_of_its_seed_and_temperature():
             np.testing.assert_allclose(shown[f"image_{i}"], images[i, temperature, seed], atol=1e-3)
     with pytest.raises(ValueError, match="expected one shape"):
         families_explorer({"a": images[0], "b": images[1][:, :3]}, (0.5, 1.5))
+
+
+def test_a_slim_decoder_draws_what_the_decoder_draws():
+    """Over the plane, also between the places that it was made from; with too few directions it does not."""
+    from course_lib.explorers import latent_plane
+    from course_lib.explorers.network import Network
+    from tests.explorers.registry import random_layers
+
+    rng = np.random.default_rng(0)
+    whole, ends = random_layers(rng, 2, 200, 200, 784), (np.array([-4.0, -4.0]), np.array([4.0, 4.0]))
+
+    def numbers(layers):
+        return sum(kernel.size for kernel, _, _ in layers)
+
+    def error(layers):
+        pictures = [Network("x", layers, ["a", "b"], (784,)) for layers in (whole, layers)]
+        places = rng.uniform(*ends, (100, 2))
+        return max(np.abs(pictures[0].output(z) - pictures[1].output(z)).max() for z in places)
+
+    slim = latent_plane.slim(whole, *ends)
+    assert numbers(slim) < numbers(whole) / 4
+    assert error(slim) < 0.01
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(latent_plane, "RANK", 2)
+        assert error(latent_plane.slim(whole, *ends)) > 0.02

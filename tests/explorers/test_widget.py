@@ -70,11 +70,18 @@ def test_the_extremes_are_finite_and_of_the_declared_shape():
             assert value.shape == widget.exact()[name].shape
 
 
-def test_a_still_picture_with_alt_text_stands_beside_the_widget():
-    data, metadata = make()._repr_mimebundle_()
-    assert data["image/png"].startswith(b"\x89PNG")
-    assert "application/vnd.jupyter.widget-view+json" in data
-    assert metadata["image/png"]["alt"] == "A bell. A bell that moves."
+def test_a_still_picture_with_alt_text_stands_before_the_live_figure(monkeypatch):
+    """Each an output of its own: a program shows every output, but only one form of each."""
+    shown = []
+    monkeypatch.setattr("course_lib.explorers.widget.display", lambda data, **more: shown.append((data, more)))
+    widget = make()
+    widget._ipython_display_()
+    (picture, more), (line, _), (live, _) = shown
+    assert picture["image/png"].startswith(b"\x89PNG")
+    assert more["metadata"]["image/png"]["alt"] == "A bell. A bell that moves."
+    assert "still picture" in line["text/html"]
+    assert live["text/html"] == "", "nothing to be read where there are no widgets"
+    assert live["application/vnd.jupyter.widget-view+json"]["model_id"] == widget.model_id
 
 
 def test_the_javascript_is_one_module_without_imports():

@@ -183,7 +183,7 @@ def test_cut_after_an_epoch_and_resumed_it_ends_bit_for_bit_the_same(tmp_path, m
     uninterrupted = Regressor()
     history = train(uninterrupted, epochs=4)
     with monkeypatch.context() as patch:
-        patch.setattr("course_lib.training.loop.tqdm", crash_at(2))
+        patch.setattr("course_lib.training.loop.progress_bar", crash_at(2))
         with pytest.raises(RuntimeError, match="power cut"):
             train(Regressor(), epochs=4, checkpoint=tmp_path)
     resumed = Regressor(seed=9)  # its values are replaced by those of the checkpoint
