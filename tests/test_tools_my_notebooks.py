@@ -9,6 +9,7 @@ import sys
 
 import nbformat
 import pytest
+from jupyter_server.services.contents.filemanager import FileContentsManager
 from nbformat.sign import NotebookNotary
 from nbformat.v4 import new_code_cell, new_output
 
@@ -90,6 +91,23 @@ def test_copies_are_the_course_s_own_bytes_and_trusted(chapters, mine):
         notary = NotebookNotary()
         assert notary.check_signature(nbformat.read(mine / name, as_version=4))
         notary.store.close()
+
+
+def test_jupyterlab_s_server_trusts_a_copy_before_and_after_it_was_answered_saved_and_updated(chapters, mine):
+    server = FileContentsManager(root_dir=str(mine))
+    model = server.get(CHAPTER)
+    answer(model["content"])
+    server.save({"type": "notebook", "content": model["content"]}, CHAPTER)  # as Lab saves
+    rewrite(chapters / CHAPTER, new_edition)
+    update(chapters, mine)
+    for name in (CHAPTER, OTHER):
+        cells = [cell for cell in server.get(name)["content"].cells if cell.cell_type == "code"]
+        assert all(cell.metadata.trusted for cell in cells), name
+    assert set(ANSWERS.values()) <= set(texts(mine / CHAPTER))
+    untrusted = mine / "own.ipynb"
+    shutil.copy(chapters / CHAPTER, untrusted)
+    assert not all(c.metadata.trusted for c in server.get("own.ipynb")["content"].cells if c.cell_type == "code")
+    server.notary.store.close()
 
 
 def test_without_news_a_copy_stays_byte_for_byte(chapters, mine):
