@@ -200,6 +200,78 @@ def test_a_write_that_fails_leaves_the_old_file(built, monkeypatch):
     assert list(path.parent.glob(".*")) == []
 
 
+# What somebody wrote into a built notebook
+
+
+def backups(project):
+    return sorted((project / "my_notebooks" / "backups").glob("*"))
+
+
+def build_again(project, monkeypatch):
+    monkeypatch.setattr(build_notebooks, "execute", lambda *_: None)
+    monkeypatch.setattr(build_notebooks, "clean", lambda *_: None)
+    return main(["--force"], project)
+
+
+def answer_first(notebook):
+    notebook.cells[-3].source = "def successor(x):\n    return x + 1  # mine"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        answer_first,
+        lambda notebook: notebook.cells.append(new_code_cell("own = 1")),
+        lambda notebook: notebook.cells[0].update(source="# My title"),
+    ],
+    ids=["an answer", "an added cell", "changed words"],
+)
+def test_what_was_written_by_hand_is_kept_before_it_is_overwritten(built, monkeypatch, capsys, write):
+    path = learner_path(tiny(built), built)
+    notebook = nbformat.read(path, as_version=4)
+    write(notebook)
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    assert build_again(built, monkeypatch) == 0
+    (backup,) = backups(built)
+    assert backup.read_bytes() == before
+    assert backup.name.endswith("_98_tiny.ipynb")
+    kept = f"98_tiny: it was edited by hand; that version is in my_notebooks/backups/{backup.name}"
+    assert kept in capsys.readouterr().out.replace("\\", "/")
+    assert "your code here" in path.read_text()
+    assert build_again(built, monkeypatch) == 0
+    assert backups(built) == [backup]
+
+
+def test_a_notebook_that_can_no_longer_be_read_is_kept_too(built, monkeypatch):
+    path = learner_path(tiny(built), built)
+    path.write_text("{ <<<<<<< ")
+    assert build_again(built, monkeypatch) == 0
+    assert [backup.read_text() for backup in backups(built)] == ["{ <<<<<<< "]
+
+
+def test_outputs_and_counts_alone_are_no_edits(built, monkeypatch):
+    path = learner_path(tiny(built), built)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[2].outputs = [new_output("stream", text="mine")]
+    notebook.cells[2].execution_count = 77
+    nbformat.write(notebook, path)
+    assert build_again(built, monkeypatch) == 0
+    assert backups(built) == []
+
+
+def test_what_cannot_be_kept_is_not_overwritten(built, monkeypatch, capsys):
+    path = learner_path(tiny(built), built)
+    notebook = nbformat.read(path, as_version=4)
+    answer_first(notebook)
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    (built / "my_notebooks").write_text("a file in the way of the folder")
+    assert build_again(built, monkeypatch) == 1
+    assert "edited by hand and stays: no back-up can be written" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 # What is stale
 
 

@@ -92,7 +92,12 @@ def keep_edits(path: Path, root: Path) -> Path | None:
         edited = not all(is_as_built(cell) for cell in parse(content).cells)
     except Unreadable:
         edited = True
-    return back_up(content, path.name, root / "my_notebooks" / "backups") if edited else None
+    if not edited:
+        return None
+    try:
+        return back_up(content, path.name, root / "my_notebooks" / "backups")
+    except OSError as error:
+        raise NotebookError(f"{path.name} was edited by hand and stays: no back-up can be written ({error})") from error
 
 
 def write(notebook: NotebookNode, path: Path) -> Path:

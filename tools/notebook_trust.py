@@ -1,5 +1,6 @@
 """Notebooks are marked as trusted, so that JupyterLab shows the figures and widgets in them at once."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_data_dir
@@ -37,7 +38,8 @@ class Trust:
 
     def close(self) -> None:
         if self.notary is not None:
-            self.notary.store.close()
+            with suppress(Exception):
+                self.notary.store.close()
 
     def _failed(self, error: Exception) -> None:
         self.problem = (
