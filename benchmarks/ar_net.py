@@ -28,6 +28,7 @@ from course_lib.autoregressive import (
     least_squares,
     symmetric_total_percentage_error,
 )
+from course_lib.command import run_command
 
 STEPS, BATCH, STRENGTH = 2000, 64, 0.3
 
@@ -144,4 +145,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -28,6 +28,7 @@ import optax
 from flax import nnx
 
 from benchmarks.density.data import read_arrays
+from course_lib.command import run_command
 from course_lib.probability import normal_log_prob, standard_normal_log_prob
 from course_lib.vae import Vae, regularized_loss
 
@@ -249,4 +250,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -24,6 +24,7 @@ from PIL import Image
 
 from course_lib.autoregressive import Made, negative_log_likelihood
 from course_lib.coding import compress, decompress
+from course_lib.command import run_command
 from course_lib.data import binarize, digits_8x8, flatten, mnist
 from course_lib.training import fit
 from course_lib.vae import Vae, negative_elbo
@@ -104,4 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

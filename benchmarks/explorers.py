@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Locator
 
+from course_lib.command import run_command
 from course_lib.explorers import Explorer
 from tests.browser.chromium import chromium, visit
 from tests.browser.explorer_oracle import saved_in
@@ -150,4 +151,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

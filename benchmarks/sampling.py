@@ -28,6 +28,7 @@ from flax import nnx
 from course_lib.autoregressive import Made, Nade, OrderlessNade
 from course_lib.autoregressive.pixel_sampling import pixel_drawer
 from course_lib.autoregressive.pixelcnn import PixelCNN
+from course_lib.command import run_command
 
 SIDE = 28
 PIXELS = SIDE * SIDE
@@ -155,4 +156,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

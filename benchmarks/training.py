@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+from course_lib.command import run_command
 from course_lib.training.epoch import epoch_order, epoch_program
 
 EXAMPLES = 4096
@@ -92,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

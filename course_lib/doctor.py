@@ -1,5 +1,6 @@
 """Is this machine ready for the course? `python -m course_lib.doctor` says what is there, and how to mend the rest."""
 
+import argparse
 import importlib.metadata
 import os
 import platform
@@ -7,9 +8,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from course_lib import places
+from course_lib.command import run_command
 
 SETUP = "Run `make setup`: it installs the versions that the course is tested with."
 FOLDER = "Set COURSE_CACHE_DIR (TMPDIR for temporary files) to a folder that you may write to, on a disk with space."
@@ -21,7 +25,7 @@ course_lib.notebook.use_compile_cache(pathlib.Path(sys.argv[1]))
 for _ in range(2):
     jax.jit(lambda x: 2 * x + 1)(1.0)
     jax.clear_caches()
-sys.exit(not hits or not list(pathlib.Path(sys.argv[1]).iterdir()))
+sys.exit(not hits or not list(pathlib.Path(sys.argv[1]).glob('*-cache')))
 """
 
 
@@ -62,8 +66,11 @@ def report() -> list[Finding]:
         examine("5,000 digits", digits, SETUP, "mnist_5k"),
         examine("full MNIST", digits, later, "mnist", essential=False),
         examine("compile cache", compile_cache, FOLDER, essential=False),
-        examine("this folder", writable, "Copy the course to a folder that you may write to.", "."),
-        examine("temporary", writable, FOLDER, tempfile.gettempdir()),
+        examine("home", home, "Set HOME to a folder that you may write to, which lasts.", essential=False),
+        examine(
+            "this folder", writable, "To save notebooks, copy the course to one of your own.", ".", essential=False
+        ),
+        examine("temporary", temporary, FOLDER),
     ]
 
 
@@ -102,10 +109,24 @@ def compile_cache() -> str:
     found = writable(compile_cache_folder())
     with tempfile.TemporaryDirectory(dir=compile_cache_folder()) as trial:
         command = [sys.executable, "-c", COMPILE_TWICE, trial]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[1])
+        done = subprocess.run(command, capture_output=True, timeout=60, cwd=Path(__file__).parents[1])
     if done.returncode:
-        raise RuntimeError(f"a program compiled twice did not come from {found} {done.stderr.strip()[-300:]}")
+        said = done.stderr.decode(errors="replace").strip()
+        raise RuntimeError(f"a program compiled twice did not come from {found} {said[-300:]}")
     return found
+
+
+def home() -> str:
+    """Settings and caches last only where there is a home folder."""
+    found = writable(Path.home())
+    if Path.home() == places.stand_in():
+        raise FileNotFoundError(f"none that may be written; settings and caches go to {found}")
+    return found
+
+
+def temporary() -> str:
+    """Python's folder for temporary files."""
+    return writable(tempfile.gettempdir())
 
 
 def writable(folder: str | Path) -> str:
@@ -116,8 +137,9 @@ def writable(folder: str | Path) -> str:
     return f"{Path(folder).resolve()} ({shutil.disk_usage(folder).free / 2**30:.0f} GiB free)"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the report; 1 if something essential is missing."""
+    argparse.ArgumentParser(prog="course_lib.doctor", description=__doc__).parse_args(arguments)
     findings = report()
     print(*findings, sep="\n")
     broken = [finding.subject for finding in findings if finding.essential and not finding.ok]
@@ -126,4 +148,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

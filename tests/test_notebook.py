@@ -21,6 +21,9 @@ OPTIONS = (
 )
 
 
+OF_THIS_PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+
+
 @pytest.fixture(autouse=True)
 def settings_as_before():
     before = {name: getattr(jax.config, name) for name in OPTIONS}
@@ -33,10 +36,10 @@ def settings_as_before():
 
 def test_the_folder_is_the_users_or_the_one_that_is_named(monkeypatch, tmp_path):
     monkeypatch.delenv("COURSE_CACHE_DIR", raising=False)
-    assert notebook.compile_cache_folder().name == "compiled"
+    assert notebook.compile_cache_folder().name == OF_THIS_PYTHON
     assert "deep-generative-models-course" in str(notebook.compile_cache_folder())
     monkeypatch.setenv("COURSE_CACHE_DIR", str(tmp_path))
-    assert notebook.compile_cache_folder() == tmp_path / "compiled"
+    assert notebook.compile_cache_folder() == tmp_path / "compiled" / OF_THIS_PYTHON
 
 
 def test_use_makes_the_folder_and_tells_jax(tmp_path):
@@ -47,7 +50,7 @@ def test_use_makes_the_folder_and_tells_jax(tmp_path):
 
 
 def in_the_way(tmp_path: Path) -> Path:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     return tmp_path / "file"
 
 
@@ -62,6 +65,12 @@ def test_a_folder_that_cannot_be_written_names_the_mend(tmp_path, monkeypatch):
         notebook.use_compile_cache(tmp_path)
 
 
+def test_a_full_disk_is_named_with_the_mend(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebook, "LEAST_BYTES", 1e18)
+    with pytest.raises(OSError, match=r"its disk is full: \d+ MB free.*Set COURSE_CACHE_DIR.*on a disk with space"):
+        notebook.use_compile_cache(tmp_path)
+
+
 def test_start_goes_on_without_a_cache_and_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_CACHE_DIR", str(in_the_way(tmp_path)))
     notebook.start()
@@ -73,7 +82,7 @@ def test_start_prints_nothing_when_all_is_well(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_CACHE_DIR", str(tmp_path))
     notebook.start()
     assert capsys.readouterr() == ("", "")
-    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "compiled")
+    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "compiled" / OF_THIS_PYTHON)
 
 
 COUNT_HITS = """
@@ -98,3 +107,45 @@ def test_a_second_process_finds_what_the_first_compiled(tmp_path):
     assert hits(start=True) == 0
     assert hits(start=True) > 0
     assert hits(start=False) == 0, "without start() nothing is read"
+
+
+SPOILT = """
+import pathlib, sys, warnings, jax
+from course_lib import notebook
+warnings.simplefilter("error")
+events = []
+jax.monitoring.register_event_listener(lambda event, **_: events.append(event))
+if sys.argv[1] == "look":
+    notebook.start()
+else:
+    jax.config.update("jax_compilation_cache_dir", str(notebook.compile_cache_folder()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+for k in range(3):
+    assert jax.jit(lambda x: x * 3 - k)(2.0) == 6 - k
+print(sum("cache_hits" in event for event in events), sum("cache_misses" in event for event in events))
+"""
+
+
+def test_a_program_that_was_half_written_is_compiled_again_without_a_word(tmp_path):
+    """Left by a full disk or a stopped kernel: without the look, JAX warns of it in every run and keeps it."""
+    environment = {**os.environ, "COURSE_CACHE_DIR": str(tmp_path)}
+
+    def run(how: str = "look") -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([sys.executable, "-c", SPOILT, how], env=environment, capture_output=True)
+
+    first, second = run(), run()
+    assert first.returncode == second.returncode == 0, first.stderr.decode()
+    hits, misses = map(int, second.stdout.split())
+    assert (hits > 0, misses) == (True, 0)
+    files = sorted((tmp_path / "compiled" / OF_THIS_PYTHON).glob("*-cache"))
+    content = files[0].read_bytes()
+    files[0].write_bytes(content[: len(content) // 2])
+    files[1].write_bytes(b"")
+    spoilt = run("without")
+    assert spoilt.returncode != 0, "negative control"
+    assert b"Error reading persistent compilation cache" in spoilt.stderr
+    mended, again = run(), run()
+    assert mended.returncode == 0, mended.stderr.decode()
+    assert list(map(int, mended.stdout.split())) == [hits - 2, 2]
+    assert list(map(int, again.stdout.split())) == [hits, 0]
+    assert files[0].read_bytes()[:2] == content[:2]

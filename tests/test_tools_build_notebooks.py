@@ -60,10 +60,10 @@ with exercise("98.1") as check:
 def project(tmp_path):
     """A project of one small notebook, with its own copy of what the notebook imports."""
     (tmp_path / "notebooks" / "source").mkdir(parents=True)
-    (tmp_path / "notebooks" / "source" / "98_tiny.py").write_text(TINY)
-    (tmp_path / "requirements.lock").write_text("jax==1\n")
+    (tmp_path / "notebooks" / "source" / "98_tiny.py").write_text(TINY, encoding="utf-8")
+    (tmp_path / "requirements.lock").write_text("jax==1\n", encoding="utf-8")
     shutil.copytree(notebook_digest.ROOT / "course_lib" / "exercises", tmp_path / "course_lib" / "exercises")
-    (tmp_path / "course_lib" / "__init__.py").write_text('"""A package."""\n')
+    (tmp_path / "course_lib" / "__init__.py").write_text('"""A package."""\n', encoding="utf-8")
     return tmp_path
 
 
@@ -83,9 +83,9 @@ def tiny(root):
 
 
 def edit(path, old, new):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 # Two editions from one source
@@ -131,8 +131,13 @@ def test_a_wrong_source_is_refused(project, old, new, message, capsys):
 
 
 def test_a_check_without_a_solution_is_refused(project):
-    text = tiny(project).read_text().replace("    ### BEGIN SOLUTION\n", "").replace("    ### END SOLUTION\n", "")
-    tiny(project).write_text(text)
+    text = (
+        tiny(project)
+        .read_text(encoding="utf-8")
+        .replace("    ### BEGIN SOLUTION\n", "")
+        .replace("    ### END SOLUTION\n", "")
+    )
+    tiny(project).write_text(text, encoding="utf-8")
     with pytest.raises(NotebookError, match="no marked solution"):
         learner_edition(tiny(project))
 
@@ -285,7 +290,7 @@ def test_a_changed_source_is_stale(built):
 
 
 def test_a_changed_lock_is_stale(built):
-    (built / "requirements.lock").write_text("jax==2\n")
+    (built / "requirements.lock").write_text("jax==2\n", encoding="utf-8")
     assert stale(built) == "98_tiny: requirements.lock changed"
 
 
@@ -297,14 +302,14 @@ def test_a_changed_builder_is_stale(built, monkeypatch):
 def test_a_changed_module_is_stale_but_not_for_its_words(built):
     module = built / "course_lib" / "exercises" / "check.py"
     edit(module, '"""Feedback on a learner', '"""Other words on a learner')
-    module.write_text(module.read_text() + "\n\n# A comment.\n")
+    module.write_text(module.read_text(encoding="utf-8") + "\n\n# A comment.\n", encoding="utf-8")
     assert stale(built) == ""
     edit(module, "rtol: float = 1e-5", "rtol: float = 1e-4")
     assert stale(built) == "98_tiny: course_lib.exercises.check changed"
 
 
 def test_a_module_that_is_not_imported_does_not_matter(built):
-    (built / "course_lib" / "other.py").write_text("x = 1\n")
+    (built / "course_lib" / "other.py").write_text("x = 1\n", encoding="utf-8")
     assert stale(built) == ""
 
 
@@ -315,7 +320,7 @@ def test_missing_leftover_and_tampered_notebooks_are_found(built):
     path.with_name("97_gone.ipynb").unlink()
     edit(path, "your code here", "my code here")
     assert "its cells differ" in stale(built)
-    path.write_text("{")
+    path.write_text("{", encoding="utf-8")
     assert "no valid notebook" in stale(built)
     path.unlink()
     assert stale(built) == "98_tiny: it has not been built"
@@ -343,11 +348,11 @@ def test_an_unknown_name_is_refused(project, capsys):
 def test_imports_are_followed_through_the_package(tmp_path):
     package = tmp_path / "course_lib"
     (package / "flows").mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "flows" / "__init__.py").write_text("from .chain import Chain\n")
-    (package / "flows" / "chain.py").write_text("def f():\n    from ..base import normal\n")
-    (package / "base.py").write_text("import numpy\n")
-    (package / "lonely.py").write_text("")
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "flows" / "__init__.py").write_text("from .chain import Chain\n", encoding="utf-8")
+    (package / "flows" / "chain.py").write_text("def f():\n    from ..base import normal\n", encoding="utf-8")
+    (package / "base.py").write_text("import numpy\n", encoding="utf-8")
+    (package / "lonely.py").write_text("", encoding="utf-8")
     found = notebook_digest.library_digests("from course_lib.flows import Chain\nimport os", package)
     assert list(found) == ["course_lib", "course_lib.base", "course_lib.flows", "course_lib.flows.chain"]
 
@@ -464,7 +469,7 @@ def test_a_source_that_is_no_python_is_refused(built, capsys):
 def test_a_solved_edition_without_source_is_removed(project):
     old = project / "build" / "solved" / "97_old.ipynb"
     old.parent.mkdir(parents=True)
-    old.write_text("{}")
+    old.write_text("{}", encoding="utf-8")
     assert main(["--solved"], project) == 0
     assert not old.exists()
 

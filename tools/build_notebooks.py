@@ -17,6 +17,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from course_lib.command import run_command
 from tools.cell_ids import is_as_built
 from tools.notebook_digest import ROOT, changes, digests
 from tools.notebook_files import Unreadable, dump, parse
@@ -178,4 +179,4 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from course_lib.command import run_command
+from tools.safe_files import write_in_one_step
+
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (400, 240)
 
@@ -45,8 +48,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
             continue
         stale.append(path.name)
         if not check:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(picture)
+            write_in_one_step(path, picture)
     if check and stale:
         print(f"Covers out of date: {', '.join(stale)}. Run: make notebooks", file=sys.stderr)
         return 1
@@ -54,4 +56,4 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

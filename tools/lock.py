@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from course_lib.command import run_command
+
 ROOT = Path(__file__).resolve().parents[1]
 LEARNER, ADDED = "requirements.lock", "requirements-dev.lock"
 
@@ -54,4 +56,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

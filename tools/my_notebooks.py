@@ -5,14 +5,13 @@ copies, `backups/`, and in `.course/` the course's version that each copy was ma
 """
 
 import argparse
-import io
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nbformat import NotebookNode
 
+from course_lib.command import run_command
 from tools.cell_ids import is_as_built
 from tools.notebook_files import Unreadable, dump, give_ids, parse
 from tools.notebook_merge import Merged, is_untouched, merge
@@ -180,12 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--to", type=Path, default=ROOT / "my_notebooks", metavar="FOLDER", help="default: my_notebooks"
     )
     options = parser.parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may have letters that the terminal lacks
     lines, complete = update(ROOT / "notebooks", options.to)
     print("\n".join(f"{line}." for line in lines), flush=True)
     return int(not complete)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

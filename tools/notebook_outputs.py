@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 import struct
 from pathlib import Path
@@ -77,12 +78,21 @@ def cell_problems(outputs: list[Any], alt: str, root: Path) -> list[str]:
         if output.get("name") == "stderr":
             problems.append(f"it writes to stderr: {output['text'].strip()[:200]}")
     texts = [json.dumps({k: v for k, v in o.items() if k != "metadata"}, ensure_ascii=False) for o in outputs]
-    for leak in (f"{root}", f"{Path.home()}/", "/ipykernel_"):
-        if any(leak in text for text in texts):
+    for leak in (*machine_folders(root), "/ipykernel_"):
+        if any(json.dumps(leak, ensure_ascii=False)[1:-1] in text for text in texts):
             problems.append(f"its output shows a path of this machine ({leak})")
     if any(re.search(r" at 0x[0-9a-f]+>", text) for text in texts):
         problems.append("its output shows a memory address, which changes from run to run")
     return problems
+
+
+def machine_folders(root: Path) -> list[str]:
+    """How paths of this machine begin: in the project, and in the home folder if there is one of its own."""
+    try:
+        home = Path(Path.home())
+    except RuntimeError:  # nobody knows a home
+        return [f"{root}"]
+    return [f"{root}", f"{home}{os.sep}"] if home != Path(home.anchor) else [f"{root}"]
 
 
 def is_leftover(output: Any, gone: set[str]) -> bool:

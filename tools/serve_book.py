@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from course_lib.command import run_command
+
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "build" / "book" / "html"
 
@@ -56,4 +58,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

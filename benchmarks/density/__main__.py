@@ -22,6 +22,7 @@ from benchmarks.density.logistic import everything, experts, fvsbn, fvsbn_orders
 from benchmarks.density.mnist import MNIST_RECIPES, load_mnist
 from benchmarks.density.networks import NETWORKS
 from benchmarks.density.run import HEADER, Run, dumps, line
+from course_lib.command import run_command
 
 # name: (recipe, its share of the time)
 RECIPES = {
@@ -97,9 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(line(records[-1]), flush=True)
     print("\n".join(map(dumps, records)))
     if args.json:
-        args.json.write_text("".join(dumps(record) + "\n" for record in records))
+        args.json.write_text("".join(dumps(record) + "\n" for record in records), encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

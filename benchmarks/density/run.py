@@ -84,4 +84,4 @@ def line(record: dict[str, Any]) -> str:
 
 def dumps(record: dict[str, Any]) -> str:
     """One JSON line."""
-    return json.dumps(record, ensure_ascii=False)
+    return json.dumps(record)

@@ -24,6 +24,7 @@ from benchmarks.flows.mnist import load_levels, mnist
 from benchmarks.flows.run import Record, Run, dumps, header, line
 from benchmarks.flows.speed import speed
 from benchmarks.flows.toy import toy
+from course_lib.command import run_command
 
 # name: (part, its share of the time)
 PARTS: dict[str, tuple[Callable[[Run], Iterator[Record]], float]] = {
@@ -77,9 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(line(name, record), flush=True)
     print("\n" + "\n".join(map(dumps, records)))
     if args.json:
-        args.json.write_text("".join(dumps(record) + "\n" for record in records))
+        args.json.write_text("".join(dumps(record) + "\n" for record in records), encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

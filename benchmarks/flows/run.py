@@ -76,4 +76,4 @@ def line(part: str, record: Record) -> str:
 def dumps(record: Record) -> str:
     """One JSON line; numbers with the digits that mean something."""
     short = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in record.items()}
-    return json.dumps(short, ensure_ascii=False)
+    return json.dumps(short)

@@ -1,5 +1,6 @@
 """All 70,000 MNIST digits, from a folder or by an explicit download; never from a file that is not whole."""
 
+import errno
 import hashlib
 import os
 import zipfile
@@ -8,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
+from course_lib import places
 from course_lib.data.images import ImageData, Split
 
 MIRRORS = (
@@ -33,13 +34,15 @@ def mnist(folder: str | Path | None = None, download: bool = False) -> ImageData
     Raises:
         FileNotFoundError: no file, and `download` is False; the message says how to get it.
         ConnectionError: no mirror gave the file.
+        OSError: the disk is full, or the folder may not be written; nothing half-fetched stays.
         ValueError: a file was found but is partial, or not MNIST.
     Source: LeCun, Bottou, Bengio & Haffner 1998. The 50,000/10,000 cut is that of the NADE and MADE papers.
     """
-    places = [folder] if folder else [os.environ.get("COURSE_DATA_DIR"), _cache_folder()]
-    files = [Path(place).expanduser() / "mnist.npz" for place in places if place]
-    found = next((file for file in files if file.is_file()), None)
-    if download and found in (None, _cache_folder() / "mnist.npz"):
+    own = [folder] if folder else list(filter(None, [os.environ.get("COURSE_DATA_DIR")]))
+    fetched = None if folder else places.cache_folder("data") / "mnist.npz"
+    files = [Path(os.path.expanduser(place), "mnist.npz") for place in own] + ([fetched] if fetched else [])
+    found = next((file for file in files if os.path.isfile(file)), None)
+    if download and found in (None, fetched):
         found = _download(files[-1])
     if found is None:
         raise FileNotFoundError(f"No MNIST file at {' or '.join(map(str, files))}. {_what_to_do()}")
@@ -47,11 +50,6 @@ def mnist(folder: str | Path | None = None, download: bool = False) -> ImageData
     return ImageData(
         "MNIST", Split(x_train[:50000], y_train[:50000]), Split(x_train[50000:], y_train[50000:]), Split(x_test, y_test)
     )
-
-
-def _cache_folder() -> Path:
-    root = os.environ.get("COURSE_CACHE_DIR") or platformdirs.user_cache_dir("deep-generative-models-course")
-    return Path(root) / "data"
 
 
 def _what_to_do() -> str:
@@ -67,14 +65,32 @@ def _download(file: Path) -> Path:
     import pooch
 
     failures = []
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not places.may_write(file.parent):
+            raise PermissionError(errno.EACCES, "Permission denied", str(file.parent))
+    except OSError as error:
+        raise _not_kept(file, error) from error
     for url in MIRRORS:
         try:
             fetch: Any = pooch.HTTPDownloader(timeout=30, progressbar=True, chunk_size=2**16)
             pooch.retrieve(url, f"sha256:{FILE_SHA256}", fname=file.name, path=file.parent, downloader=fetch)
             return file
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in places.NO_SPACE | places.DENIED:
+                raise _not_kept(file, error) from error
             failures.append(f"{url}: {type(error).__name__}: {str(error)[:200]}")
     raise ConnectionError("No mirror gave the MNIST file. " + _what_to_do() + "\n" + "\n".join(failures))
+
+
+def _not_kept(file: Path, error: OSError) -> OSError:
+    """What came in the way of writing the file, and what to do; of the same errno and class."""
+    return OSError(
+        error.errno or errno.EIO,
+        f"The MNIST file (11 MB) cannot be written to {file.parent}: {error.strerror or error}. Free some space there, "
+        "or name a folder that you may write to: mnist(FOLDER, download=True), or in COURSE_CACHE_DIR. "
+        f"{_what_to_do()}",
+    )
 
 
 def _read(file: Path) -> list[np.ndarray]:
@@ -82,6 +98,8 @@ def _read(file: Path) -> list[np.ndarray]:
     try:
         with file.open("rb") as stream, np.load(stream) as archive:
             arrays = [archive[name] for name in ARRAYS]
+    except PermissionError as error:
+        raise PermissionError(f"{file} may not be read: it belongs to somebody else. {_what_to_do()}") from error
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{file} is damaged or no MNIST archive ({error}). Delete it. {_what_to_do()}") from error
     digest = hashlib.sha256()

@@ -1,5 +1,6 @@
 """Checkpoints: one safetensors file, written whole or not at all, and checked before it is used."""
 
+import errno
 import hashlib
 import json
 import os
@@ -80,21 +81,41 @@ class Checkpoint:
         self.saved, self.seconds = time.monotonic(), 0.0
 
     def save(self, tree: Any, at_once: bool) -> None:
-        """Write `tree` if it is time to, or `at_once`."""
+        """Write `tree` if it is time to, or `at_once`.
+
+        Raises:
+            OSError: it could not be written (a full disk); the checkpoints that were there are whole.
+        """
         begin = time.monotonic()
         if (begin - self.saved) * WRITING_SHARE < self.seconds and not at_once:
             return
         arrays, text = named_arrays(tree), json.dumps(self.run)
-        part = self.folder / "unfinished.part"
-        with open(part, "wb") as file:
-            file.write(to_bytes(arrays, {"run": text, "digest": digest(arrays, text)}))
-            file.flush()
-            os.fsync(file.fileno())
-        if self.latest.exists():
-            os.replace(self.latest, self.previous)
-        os.replace(part, self.latest)
+        content = to_bytes(arrays, {"run": text, "digest": digest(arrays, text)})
+        try:
+            self._put(content)
+        except OSError as error:
+            raise OSError(
+                error.errno or errno.EIO,
+                f"The checkpoint ({len(content) / 1e6:.1f} MB) could not be written to {self.folder}: "
+                f"{error.strerror or error}. Free space for two of them there, or name another folder, and call fit "
+                "again: it goes on from the last checkpoint that was written.",
+            ) from error
         self.saved = time.monotonic()
         self.seconds = self.saved - begin
+
+    def _put(self, content: bytes) -> None:
+        """Make `content` the newest checkpoint in one step, and the newest that was the one before."""
+        part = self.folder / "unfinished.part"
+        try:
+            with open(part, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if self.latest.exists():
+                os.replace(self.latest, self.previous)
+            os.replace(part, self.latest)
+        finally:
+            part.unlink(missing_ok=True)
 
     def read(self, path: Path) -> dict[str, np.ndarray]:
         """The arrays of one file, or an error: damaged, foreign, or of another run."""

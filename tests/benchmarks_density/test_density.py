@@ -144,7 +144,7 @@ def test_bad_files_are_refused(tmp_path, capsys):
             load_binary(write(tmp_path / "bad.npz", **arrays))
     with pytest.raises(ValueError, match="is no file"):
         load_binary(tmp_path / "none.npz")
-    (tmp_path / "text.npz").write_text("no archive")
+    (tmp_path / "text.npz").write_text("no archive", encoding="utf-8")
     with pytest.raises(ValueError, match=r"no \.npz file"):
         load_binary(tmp_path / "text.npz")
     assert main([str(tmp_path / "none.npz")]) == 2
@@ -159,7 +159,7 @@ def test_the_command_prints_a_table_and_json(tmp_path, capsys):
         models = ["bernoulli", "chow-liu", "fvsbn", "all"]
         args = [str(path), "--minutes", "1", "--json", str(tmp_path / "rows.json"), "--models", *models]
         assert main(args) == 0
-        records = [json.loads(text) for text in (tmp_path / "rows.json").read_text().splitlines()]
+        records = [json.loads(text) for text in (tmp_path / "rows.json").read_text(encoding="utf-8").splitlines()]
         lines.append([r["test_nll_nats"] for r in records])
         assert [r["model"] for r in records] == ["bernoulli", "chow-liu", "fvsbn + L1", "mixture of all"]
     assert lines[0] == lines[1]

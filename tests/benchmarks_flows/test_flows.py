@@ -220,4 +220,4 @@ def test_the_command_prints_a_table_and_json_lines(monkeypatch, tmp_path, capsys
     assert main(["compile", "--minutes", "0.1", "--json", str(tmp_path / "rows.json")]) == 0
     out = capsys.readouterr().out
     assert "32 layers s" in out
-    assert json.loads(out.splitlines()[-1]) == json.loads((tmp_path / "rows.json").read_text())
+    assert json.loads(out.splitlines()[-1]) == json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))

@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             time.sleep(0.2)
     else:
         command = [sys.executable, "-m", "tools.build_book"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, encoding="utf-8")
         whole = result.with_suffix(".part")
         whole.write_text(json.dumps([done.returncode, done.stderr]), encoding="utf-8")
         whole.rename(result)

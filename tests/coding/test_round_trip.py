@@ -54,7 +54,9 @@ with open({str(tmp_path / "file")!r}, "rb") as file:
     got = decompress(build({name!r}), file.read())
 print(np.array_equal(got, np.load({str(tmp_path / "images.npy")!r})))
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, encoding="utf-8"
+    )
     assert result.stdout.strip() == "True", result.stderr
 
 

@@ -88,7 +88,9 @@ def test_laws_in_float32(name, d):
 def test_laws_in_float64():
     code = "from tests.laws.test_bijection_laws import check_all_in_float64; check_all_in_float64()"
     environment = os.environ | {"JAX_ENABLE_X64": "1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300, encoding="utf-8"
+    )
     assert result.returncode == 0, result.stderr[-3000:]
 
 

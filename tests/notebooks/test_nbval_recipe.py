@@ -43,7 +43,7 @@ def report(tmp_path_factory):
     paths = [str(path) for path in sorted(folder.glob("*.ipynb"))]
     settings = ["-rA", "--color=no", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder)]
     command = [sys.executable, "-m", "pytest", *settings, *RECIPE, *paths]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, encoding="utf-8").stdout
 
 
 @pytest.mark.parametrize("name", CASES)

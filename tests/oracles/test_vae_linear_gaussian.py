@@ -170,7 +170,9 @@ def test_gradients_of_the_loss_agree_with_finite_differences_in_float64():
             np.testing.assert_allclose(got, np.asarray(steps), rtol=1e-7, atol=1e-8)
             assert got.dtype == np.float64 and (got != 0).all()
     """
-    run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     assert run.returncode == 0, run.stderr
 
 

@@ -265,6 +265,6 @@ def test_other_data_or_another_model_is_refused(finished):
 
 
 def test_a_folder_that_cannot_be_one(tmp_path):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(FileExistsError):
         train(line(), checkpoint=tmp_path / "file")

@@ -131,7 +131,7 @@ def test_a_real_signal_at_a_random_moment(tmp_path):
     for _ in range(int(os.environ.get("KILLS", "1"))):
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **cache},
+            env={**os.environ, **cache}, encoding="utf-8"
         )  # fmt: skip
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
@@ -164,7 +164,7 @@ print(repr(history), np.asarray(model.w[...]).sum(), flush=True)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
 def test_an_epoch_of_many_minutes_is_left_at_once():
-    with subprocess.Popen([sys.executable, "-c", LONG], stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen([sys.executable, "-c", LONG], stdout=subprocess.PIPE, text=True, encoding="utf-8") as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "running\n"
         time.sleep(0.2)

@@ -54,7 +54,9 @@ def test_killed_at_random_moments_and_resumed(tmp_path):
         reached.append(len(load_file(next(filter(Path.exists, files)))[".losses"]))
     assert reached == sorted(set(reached)), "each part goes further"
     assert reached[0] < 300
-    done = subprocess.run([*command, "0.05"], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*command, "0.05"], env=environment, capture_output=True, text=True, check=True, encoding="utf-8"
+    )
     model = Regressor()
     history = train(model, epochs=300)
     assert done.stdout.strip() == repr(history)

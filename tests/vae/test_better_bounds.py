@@ -256,7 +256,9 @@ def test_gradients_agree_with_finite_differences_in_float64():
             assert (got != 0).any()
             assert not np.allclose(1.01 * got, np.asarray(steps), rtol=1e-6, atol=1e-8)
     """
-    run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     assert run.returncode == 0, run.stderr
 
 
