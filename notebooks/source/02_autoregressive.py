@@ -569,8 +569,15 @@ fig = figures.matrices(shown | {"product": paths, "in the ordering": paths[np.ix
 # the shuffled ordering?
 
 # %%
-orderings = {"left to right": [0, 1, 2, 3, 4, 5], "right to left": [5, 4, 3, 2, 1, 0], "shuffled": [3, 0, 5, 1, 4, 2]}
-mask_explorer({name: made_masks(np.array(o), (8, 8)) for name, o in orderings.items()})
+six_pixel_orderings = {
+    "left to right": [0, 1, 2, 3, 4, 5],
+    "right to left": [5, 4, 3, 2, 1, 0],
+    "shuffled": [3, 0, 5, 1, 4, 2],
+}
+masks_of = {}
+for name, ordering in six_pixel_orderings.items():
+    masks_of[name] = made_masks(np.array(ordering), (8, 8))
+mask_explorer(masks_of)
 
 # %% [markdown]
 # Always the first pixel of the ordering. `is_autoregressive` makes that test on the masks alone. **Predict:** we flip one of the entries. Does every flip of a 0
@@ -716,11 +723,11 @@ exact = jax.nn.sigmoid(made.conditional_logits(three))  # all 64 conditionals of
 # **Predict, then move:** at which steps is the model sure of the next pixel, and when does the expected picture settle?
 
 # %%
-drawn = jnp.arange(64)[None, :] < steps[:, None]
+already_drawn = jnp.arange(64)[None, :] < steps[:, None]
 upcoming = jnp.arange(64)[None, :] == steps[:, None]
-images = jnp.where(drawn, three[:, None], 0.5)
+images = jnp.where(already_drawn, three[:, None], 0.5)
 chances = jnp.where(upcoming, exact[:, None], expected)
-where = 0.5 * drawn + upcoming
+where = 0.5 * already_drawn + upcoming
 generation_explorer(images.reshape(3, 65, 8, 8), chances.reshape(3, 65, 8, 8), where.reshape(65, 8, 8))
 
 # %% [markdown]

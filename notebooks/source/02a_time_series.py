@@ -275,9 +275,10 @@ print(f"period of the spectrum's peak   {1 / np.abs(nu[waves.spectral_density(nu
 # `lag_matrix` lists the predecessors of each target, the newest first. Here is the fit, written out.
 
 # %% tags=["nbval-check-output"]
-series = LinearAr(np.array([1.6, -0.8]), intercept=2.0).sample(jax.random.key(2), (400,))
-design = np.column_stack([np.ones(398), lag_matrix(series, 2)])
-target = series[2:]
+true_waves = LinearAr(np.array([1.6, -0.8]), intercept=2.0)
+wave_series = true_waves.sample(jax.random.key(2), (400,))
+design = np.column_stack([np.ones(398), lag_matrix(wave_series, 2)])
+target = wave_series[2:]
 beta = np.linalg.lstsq(design, target)[0]
 sigma = np.sqrt(np.mean((target - design @ beta) ** 2))
 error = sigma * np.sqrt(np.diag(np.linalg.inv(design.T @ design)))
@@ -288,9 +289,10 @@ for name, b, se, true in zip(("β⁰", "β₁", "β₂"), beta, error, (2.0, 1.6
 # An independent library must find the same numbers; not nearly, the same.
 
 # %% tags=["nbval-check-output"]
-ours, theirs = least_squares(series, 2), AutoReg(series, 2).fit()
+ours, theirs = least_squares(wave_series, 2), AutoReg(wave_series, 2).fit()
 print("coefficients equal:", np.allclose([ours.intercept, *ours.coefficients], theirs.params, rtol=1e-9))
-print("log-likelihood equal:", np.isclose(ours.conditional_log_prob(series), theirs.llf, rtol=1e-9))
+our_log_prob = ours.conditional_log_prob(wave_series)
+print("log-likelihood equal:", np.isclose(our_log_prob, theirs.llf, rtol=1e-9))
 
 # %% [markdown]
 # ## 2a.5 Fitting by Yule–Walker
@@ -328,7 +330,7 @@ def levinson(gamma):
 # AR($p$) those beyond lag $p$ are 0: a way to see $p$. **Predict:** how many bars will stand out for our waves?
 
 # %% alt="Bars of the sample partial autocorrelation for lags 1 to 20. Lag 1 is about 0.9, lag 2 about minus 0.8; all others lie within or near the grey band of two standard errors around zero."
-centred = series - series.mean()
+centred = wave_series - wave_series.mean()
 gamma = np.array([centred[k:] @ centred[: 400 - k] for k in range(21)]) / 400
 partials = levinson(gamma)[1]
 plt.axhspan(-1.96 / 20, 1.96 / 20, color=LIGHT, label="95 % of all bars, if there were nothing")
@@ -337,7 +339,9 @@ plt.gca().set(xlabel="lag", ylabel="partial autocorrelation", xticks=range(0, 21
 _ = plt.legend(loc="lower right")
 
 # %% tags=["nbval-check-output"]
-for name, fitted in {"least squares": least_squares(series, 2), "Yule–Walker": yule_walker(series, 2)}.items():
+methods = {"least squares": least_squares, "Yule–Walker": yule_walker}
+for name, method in methods.items():
+    fitted = method(wave_series, 2)
     print(f"{name:<14}{np.round(fitted.coefficients, 2)}  σ {fitted.sigma:.2f}  mean {fitted.mean():.1f}")
 
 # %% [markdown]
@@ -393,14 +397,14 @@ _ = plt.legend(ncols=3)
 # An 80 % interval is the mean $\pm1.28\,\sigma_k$. It takes the coefficients as known.
 
 # %% alt="The last 40 values of the waves and a forecast of 40 steps. The mean continues the wave, smaller and smaller, towards the mean 10. The 80 % band widens within five steps and then keeps its width. Twenty grey continuations drawn from the model fill the band."
-model = least_squares(series, 2)
-mean, width = model.forecast(series, 40)
-futures = np.tile(series, (20, 1))
+model = least_squares(wave_series, 2)
+mean, width = model.forecast(wave_series, 40)
+futures = np.tile(wave_series, (20, 1))
 noise = np.random.default_rng(3).normal(scale=model.sigma, size=(20, 40))
 for t in range(40):
     value = model.forecast(futures, 1)[0] + noise[:, t : t + 1]
     futures = np.append(futures, value, axis=1)
-plt.plot(np.arange(40), series[-40:], color=INK)
+plt.plot(np.arange(40), wave_series[-40:], color=INK)
 plt.plot(np.arange(40, 80), futures[:, 400:].T, color=GREY, lw=0.5, alpha=0.6)
 plt.plot(np.arange(40, 80), mean, color=RED)
 plt.fill_between(np.arange(40, 80), mean - 1.28 * width, mean + 1.28 * width, color=RED, alpha=0.2, lw=0)

@@ -501,16 +501,22 @@ def conditioner(kept):
     return jnp.tanh(weights[0] @ kept), 0.5 * jnp.tanh(weights[1] @ kept)  # shift, log-scale
 
 
-z = jnp.array([0.5, -1.0, 0.2, 1.5, -0.3, 0.8])
-x, log_det = coupling_forward(z, *conditioner(mask * z), mask)
+base_point = jnp.array([0.5, -1.0, 0.2, 1.5, -0.3, 0.8])
+shift, log_scale = conditioner(mask * base_point)
+x, log_det = coupling_forward(base_point, shift, log_scale, mask)
 z_back, _ = coupling_inverse(x, *conditioner(mask * x), mask)
-print("round trip:", bool(jnp.allclose(z, z_back, atol=1e-5)))
+print("round trip:", bool(jnp.allclose(base_point, z_back, atol=1e-5)))
 
 # %% [markdown]
 # **Predict.** Which of the 36 entries of the Jacobian are exactly zero? What stands on the diagonal?
 
+
 # %% alt="A six by six matrix: ones on the first three places of the diagonal, positive scales on the last three, a filled block of numbers below them on the left, and zeros everywhere else, so that the matrix is lower triangular."
-jacobian = jax.jit(jax.jacfwd(lambda z: coupling_forward(z, *conditioner(mask * z), mask)[0]))(z)
+def coupled(z):
+    return coupling_forward(z, *conditioner(mask * z), mask)[0]
+
+
+jacobian = jax.jit(jax.jacfwd(coupled))(base_point)
 fig = draw.jacobian_picture(jacobian, "123456", "Jacobian of a coupling layer")
 
 # %% [markdown]
@@ -535,11 +541,12 @@ def peeking(z):
     return coupling_forward(z, *conditioner(z), mask)
 
 
-x, log_det = peeking(z)
+x, peeking_log_det = peeking(base_point)
 z_back, _ = coupling_inverse(x, *conditioner(x), mask)
-print(f"returned by the layer  {log_det:.4f}")
-print(f"slogdet of the matrix  {jnp.linalg.slogdet(jax.jacfwd(lambda t: peeking(t)[0])(z))[1]:.4f}")
-print("round trip:", bool(jnp.allclose(z, z_back, atol=1e-5)))
+print(f"returned by the layer  {peeking_log_det:.4f}")
+full_matrix = jax.jacfwd(lambda z: peeking(z)[0])(base_point)
+print(f"slogdet of the matrix  {jnp.linalg.slogdet(full_matrix)[1]:.4f}")
+print("round trip:", bool(jnp.allclose(base_point, z_back, atol=1e-5)))
 
 # %% [markdown]
 # No error message, a wrong density and no inverse. This is why the tests of this course compare every layer with
@@ -628,11 +635,12 @@ legend = plt.legend()
 
 # %% tags=["cover"] alt="The exact two-moons density, the learned density and samples of the flow side by side; the learned density matches the moons but has a thin, faint bridge that joins them."
 fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.4))
-log_prob, samples = nnx.jit(lambda x: flow.log_prob(x)), flow.sample(jax.random.key(5), (20_000,))
+log_prob = nnx.jit(lambda x: flow.log_prob(x))
+flow_samples = flow.sample(jax.random.key(5), (20_000,))
 draw.density_map(axes[0], target.log_prob, target.bounds, "exact", top=0.35)
 draw.density_map(axes[1], log_prob, target.bounds, "learned", top=0.35, cells=400)
 axes[2].set(title="samples of the flow", xlim=target.bounds, ylim=target.bounds, aspect="equal", xticks=[], yticks=[])
-dots = axes[2].scatter(*samples[:2000].T, s=2, color=RED)
+dots = axes[2].scatter(*flow_samples[:2000].T, s=2, color=RED)
 
 # %% [markdown]
 # How good is it? On fresh points we average $\log p(x)-\log p_\theta(x)$: an estimate of the KL divergence, with its
@@ -657,10 +665,11 @@ print(f"total probability of the flow: {density.sum() * cell_area:.3f}")
 
 # %%
 normalize = jax.jit(flow.bijection.inverse)
-z, log_det = normalize(test)
-jacobian = jax.jit(jax.vmap(jax.jacfwd(lambda x: normalize(x)[0])))
-_, exact = np.linalg.slogdet(jacobian(test[:200]))
-print("equal at 200 points, to 1e-4:", np.allclose(log_det[:200], exact, atol=1e-4))
+z_test, log_det_test = normalize(test)
+Df = jax.jit(jax.vmap(jax.jacfwd(lambda x: normalize(x)[0])))
+_, exact = np.linalg.slogdet(Df(test[:200]))
+close = np.allclose(log_det_test[:200], exact, atol=1e-4)
+print("equal at 200 points, to 1e-4:", close)
 
 # %% [markdown]
 # Now watch the map itself. A grid in the space of $z$ is carried through the layers two by two.
@@ -712,9 +721,10 @@ densities = np.stack([density_after(layers[:k], square) for k in range(len(layer
 # **Predict, then move.** In which layer does the cloud first come apart into two moons? Which layers do little?
 
 # %%
-points = after_each_layer(jax.random.normal(jax.random.key(6), (400, 2)))
+journey = after_each_layer(jax.random.normal(jax.random.key(6), (400, 2)))
 nodes = after_each_layer(np.stack(np.meshgrid(*2 * [np.linspace(-2.5, 2.5, 19)]), axis=-1))
-flow_layers_explorer(points, nodes, densities / densities.max(axis=(1, 2), keepdims=True), (-3.0, 3.0))
+shades = densities / densities.max(axis=(1, 2), keepdims=True)
+flow_layers_explorer(journey, nodes, shades, (-3.0, 3.0))
 
 # %% [markdown]
 # The normalizing direction does the opposite: data in, standard normal out. The colour of a point is its height in the
@@ -722,7 +732,8 @@ flow_layers_explorer(points, nodes, densities / densities.max(axis=(1, 2), keepd
 
 # %% alt="Left, points of the two moons coloured by height; right, the same points after the normalizing direction: a round cloud centred at zero, with the two halves of the colours on two sides of a thin seam."
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.5))
-for ax, cloud, title in zip(axes, (test, z), ("data $x$", "$z=f(x)$"), strict=True):
+both_ends = {"data $x$": test, "$z=f(x)$": z_test}
+for ax, (title, cloud) in zip(axes, both_ends.items(), strict=True):
     ax.scatter(*cloud[:3000].T, s=3, c=test[:3000, 1], cmap="viridis")
     ax.set(title=title, aspect="equal", xlim=(-4, 4), ylim=(-4, 4))
 
@@ -823,11 +834,11 @@ draw.density_map(axes[-1], target.log_prob, target.bounds, "exact", top=0.35)
 
 # %% alt="Samples of the flow in grey and, in red, those that lie where the exact density is negligible; most red points lie in the gaps between the two moons."
 threshold = np.quantile(log_p, 0.001)  # only 0.1 % of the data lie lower
-stray = np.asarray(target.log_prob(samples)) < threshold
+stray = np.asarray(target.log_prob(flow_samples)) < threshold
 print(f"stray: {stray.mean():.1%} of the samples, 0.1% of the data")
 fig, ax = plt.subplots(figsize=(4, 4), subplot_kw={"aspect": "equal", "xlim": target.bounds, "ylim": target.bounds})
-ax.scatter(*samples[::10].T, s=1, color=GREY)
-dots = ax.scatter(*samples[stray].T, s=5, color=RED)
+ax.scatter(*flow_samples[::10].T, s=1, color=GREY)
+dots = ax.scatter(*flow_samples[stray].T, s=5, color=RED)
 
 # %% [markdown]
 # Probability spent there is missing elsewhere. If the data put $a$ into a region and the flow puts $s$, the KL
@@ -943,8 +954,9 @@ ring = toy_density("ring")
 ring_flow = RealNVP(2, 6, [64, 64], rngs=nnx.Rngs(0))
 train_briefly(ring_flow, ring.sample(jax.random.key(0), 20_000), epochs=15)
 inside = {"data": ring.sample(jax.random.key(1), 100_000), "flow": ring_flow.sample(jax.random.key(2), (100_000,))}
-for name, points in inside.items():
-    print(f"{name}: {(jnp.linalg.norm(points, axis=1) < 1.2).sum()} of 100,000 points within radius 1.2")
+for name, cloud in inside.items():
+    within = (jnp.linalg.norm(cloud, axis=1) < 1.2).sum()
+    print(f"{name}: {within} of 100,000 points within radius 1.2")
 fig, ax = plt.subplots(figsize=(3.4, 3.4))
 draw.density_map(ax, ring_flow.log_prob, ring.bounds, "learned ring", top=0.1, cells=200)
 
@@ -1314,10 +1326,11 @@ def entropy_of_the_bend(b):
 # %% tags=["check"]
 with exercise("3.5") as check:
     t = jnp.linspace(-15.0, 25.0, 20001)
-    log_p = log_density(t, 0.8)
+    log_p_bent = log_density(t, 0.8)
+    over_x = -jnp.trapezoid(jnp.exp(log_p_bent) * log_p_bent, t)
     check.close("no bend, no change", entropy_of_the_bend(0.0), 0.5 * jnp.log(2 * jnp.pi * jnp.e), rtol=1e-4)
     check.close(
-        "−∫ p log p over x", entropy_of_the_bend(0.8), -jnp.trapezoid(jnp.exp(log_p) * log_p, t), rtol=1e-3,
+        "−∫ p log p over x", entropy_of_the_bend(0.8), over_x, rtol=1e-3,
         hint="Stretching spreads probability: it raises the entropy.",
     )  # fmt: skip
 

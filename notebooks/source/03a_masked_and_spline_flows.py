@@ -112,9 +112,15 @@ def random_layer(d, seed, ordering=None):
     return layer
 
 
-layer, x = random_layer(5, seed=0), jax.random.normal(jax.random.key(1), (1000, 5))
-ways = log_prob_by_conditionals, log_prob_by_change_of_variables, lambda layer, x: Flow(5, layer).log_prob(x)
-first, second, library = nnx.jit(lambda layer, x: [way(layer, x) for way in ways])(layer, x)
+layer = random_layer(5, seed=0)
+five_wide = jax.random.normal(jax.random.key(1), (1000, 5))
+ways = (
+    log_prob_by_conditionals,
+    log_prob_by_change_of_variables,
+    lambda layer, x: Flow(5, layer).log_prob(x),
+)
+every_way = nnx.jit(lambda layer, x: [way(layer, x) for way in ways])
+first, second, library = every_way(layer, five_wide)
 print("equal:", bool(jnp.allclose(first, second, atol=1e-3)))
 print("and as the library has it:", bool(jnp.allclose(first, library, atol=1e-3)))
 
@@ -122,7 +128,8 @@ print("and as the library has it:", bool(jnp.allclose(first, library, atol=1e-3)
 # One thing, read in two ways. The Jacobian of $g$ at one point:
 
 # %% alt="A five by five matrix. Positive numbers stand on the diagonal, numbers of both signs below it, and the ten places above the diagonal are empty: exact zeros."
-fig = jacobian_picture(jax.jit(jax.jacfwd(lambda z: layer.forward(z)[0]))(x[0]), "12345", "one masked layer")
+Dg = jax.jit(jax.jacfwd(lambda z: layer.forward(z)[0]))
+fig = jacobian_picture(Dg(five_wide[0]), "12345", "one masked layer")
 
 # %% [markdown]
 # ### What one layer cannot do

@@ -354,10 +354,11 @@ def energy(i):
 
 
 keys = jax.random.split(jax.random.key(4), 4)
-found = {}
+planar_fits = {}
 for depth in (2, 8, 32):
     one = lambda start, i, key: infer(start, energy(i), key, steps=3500, rate=0.02)  # noqa: E731
-    found[depth] = jax.jit(jax.vmap(one, in_axes=(None, 0, 0)))(planar_flow(depth), jnp.arange(4), keys)
+    every = jax.jit(jax.vmap(one, in_axes=(None, 0, 0)))
+    planar_fits[depth] = every(planar_flow(depth), jnp.arange(4), keys)
 
 # %% [markdown]
 # $\ln Z$ by quadrature, $\mathcal L$ from fresh draws: their difference is $\mathrm{KL}(q\,\|\,\pi)$.
@@ -366,17 +367,19 @@ for depth in (2, 8, 32):
 
 # %%
 on_grid = jax.jit(log_energies)(square)
-log_Z = logsumexp(on_grid.reshape(4, -1), axis=1) + log_cell
+log_Z_energies = logsumexp(on_grid.reshape(4, -1), axis=1) + log_cell
 print("layers     U1      U2      U3      U4    gap in nats")
-for depth, (_, _, log_w) in found.items():
-    print(f"{depth:6}" + "".join(f"{gap:8.3f}" for gap in np.asarray(log_Z - log_w.mean(axis=1))))
+for depth, (_, _, log_w) in planar_fits.items():
+    gaps = np.asarray(log_Z_energies - log_w.mean(axis=1))
+    print(f"{depth:6}" + "".join(f"{gap:8.3f}" for gap in gaps))
 
 # %% tags=["cover"] alt="Four columns, one for each energy, and four rows: the exact density, then samples of planar flows with 2, 8 and 32 layers. With 2 layers each shape is only hinted at; with 8 the crescents and the wave are there, the loop of the third is broken and the fork of the fourth has one branch; with 32 layers all parts are there."
 fig, axes = plt.subplots(4, 4, figsize=(7.2, 7.2), subplot_kw={"xticks": [], "yticks": []})
 for i in range(4):
     axes[0, i].imshow(np.exp(on_grid[i, 50:231, 50:231]), origin="lower", extent=(-4.5, 4.5, -4.5, 4.5), cmap="viridis")
     axes[0, i].set_title(f"$U_{i + 1}$")
-    for ax, (_, cloud, _) in zip(axes[1:, i], found.values(), strict=True):
+    fits = zip(axes[1:, i], planar_fits.values(), strict=True)
+    for ax, (_, cloud, _) in fits:
         ax.hist2d(*np.asarray(cloud[i]).T, bins=70, range=[(-4.5, 4.5)] * 2, cmap="viridis")
 for ax, name in zip(axes[:, 0], ("exact", "2 layers", "8 layers", "32 layers"), strict=True):
     ax.set_ylabel(name)
@@ -415,9 +418,10 @@ def log_joint(z, x=measured):
     return log_prior + normal_log_prob(x, log_rate(z), jnp.log(sigma)).sum(axis=-1)
 
 
-log_Z = logsumexp(log_joint(square)) + log_cell
-posterior = jnp.exp(log_joint(square) + log_cell - log_Z)  # the probability of each cell of the grid
-print(f"ln p(x) = {log_Z:.4f} nats")
+log_evidence = logsumexp(log_joint(square)) + log_cell
+# the probability of each cell of the grid
+posterior = jnp.exp(log_joint(square) + log_cell - log_evidence)
+print(f"ln p(x) = {log_evidence:.4f} nats")
 
 # %% [markdown]
 # On the left, curves $v(s)$ drawn from the exact posterior; on the right, that posterior.
@@ -493,7 +497,7 @@ print(f"{'':12}      mean           sd     corr.   gap to ln p(x)")
 row("quadrature", square, posterior)
 row("NUTS", nuts, note=f"({numpyro_size(mcmc.get_samples(group_by_chain=True)['z'])[1]:.0f} effective draws)")
 for name, (_, z, log_w) in found.items():
-    row(name, z, note=f"{log_Z - log_w.mean():.3f}")
+    row(name, z, note=f"{log_evidence - log_w.mean():.3f}")
 
 # %% [markdown]
 # Mean-field reports about a third of the true deviation. It must fit *inside* the band, because reverse KL punishes $q$ where
@@ -537,13 +541,14 @@ _ = fig.supylabel(r"$\ln K$")
 print(f"{'':12}      mean           sd     corr.   ESS      ln Z estimated - exact")
 row("quadrature", square, posterior)
 for name, (_, z, log_w) in found.items():
-    size, error = effective_sample_size(log_w) / log_w.size, iwae_bound(log_w, 0.0) - log_Z
+    size = effective_sample_size(log_w) / log_w.size
+    error = iwae_bound(log_w, 0.0) - log_evidence
     row(name, z, jnp.exp(log_w - log_w.max()), f"{size:6.1%}{error:12.4f}")
 
 # %% alt="Histograms of the log-weight minus ln Z for four families. Those of IAF and RealNVP are narrow peaks at zero. The Gaussian's is broad; the mean-field's lies mostly below minus one but has a long thin tail to plus six."
 for name, colour in (("mean-field", RED), ("Gaussian", GREY), ("RealNVP (6)", GREEN), ("IAF (4)", BLUE)):
     plt.hist(
-        np.asarray(found[name][2] - log_Z),
+        np.asarray(found[name][2] - log_evidence),
         bins=np.linspace(-4, 8, 121),
         histtype="step",
         color=colour,
@@ -587,22 +592,25 @@ def from_start(start, key):
     return infer(start, log_product, key, steps=2000, rate=0.005)
 
 
-log_Z = logsumexp(log_product(square)) + log_cell
-posterior = jnp.exp(log_product(square) + log_cell - log_Z)
+log_Z_modes = logsumexp(log_product(square)) + log_cell
+bimodal = jnp.exp(log_product(square) + log_cell - log_Z_modes)
 starts = [IAF(2, 4, [32], rngs=nnx.Rngs(seed)).bijection for seed in range(6)]
 starts = jax.tree.map(lambda *leaves: np.stack(leaves), *starts)  # one flow whose arrays have an axis for the runs
-runs, clouds, log_w = jax.jit(jax.vmap(from_start))(starts, jax.random.split(jax.random.key(8), 6))
+keys_of_runs = jax.random.split(jax.random.key(8), 6)
+from_all = jax.jit(jax.vmap(from_start))
+runs, clouds, run_log_w = from_all(starts, keys_of_runs)
 
 # %% [markdown]
 # **Predict.** Here are the figures that one would look at without knowing the answer: bound, ESS, and $\ln Z$ estimated by
 # importance weights. Which run would you trust most?
 
 # %%
+sizes = jax.jit(partial(effective_sample_size, axis=1))(run_log_w)
 print("run            " + "".join(f"{i:8}" for i in range(6)))
 for name, values in {
-    "bound": log_w.mean(axis=1),
-    "ESS / draws": jax.jit(partial(effective_sample_size, axis=1))(log_w) / log_w.shape[1],
-    "ln Z, weighted": jax.jit(partial(iwae_bound, axis=1))(log_w, 0.0),
+    "bound": run_log_w.mean(axis=1),
+    "ESS / draws": sizes / run_log_w.shape[1],
+    "ln Z, weighted": jax.jit(partial(iwae_bound, axis=1))(run_log_w, 0.0),
 }.items():
     print(f"{name:15}" + "".join(f"{v:8.3f}" for v in np.asarray(values)))
 
@@ -616,7 +624,8 @@ share = np.asarray(clouds.sum(axis=-1) > 0).mean(axis=1)
 fig, axes = plt.subplots(1, 6, figsize=(10, 2.1), sharey=True)
 for i, ax in enumerate(axes):
     ax.scatter(*np.asarray(clouds[i, :2000]).T, s=1, color=BLUE)
-    ax.contour(axis, axis, posterior, [0.1 * posterior.max()], colors=INK, linewidths=0.8)
+    low = 0.1 * bimodal.max()
+    ax.contour(axis, axis, bimodal, [low], colors=INK, linewidths=0.8)
     ax.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal", title=f"run {i}: {share[i]:.0%} / {1 - share[i]:.0%}")
 
 # %% [markdown] tags=["derivation"]
@@ -629,8 +638,8 @@ for i, ax in enumerate(axes):
 # $\ln2$. No draw ever lands in the other half, so no statistic of the draws can know of it.
 
 # %%
-lost = log_Z - log_w.mean(axis=1)
-estimate = iwae_bound(log_w, 0.0, axis=1) - log_Z
+lost = log_Z_modes - run_log_w.mean(axis=1)
+estimate = iwae_bound(run_log_w, 0.0, axis=1) - log_Z_modes
 for i in range(6):
     print(f"run {i}: gap {lost[i]:.3f}, ln Z estimated - exact {estimate[i]:6.3f}, share of one mode {share[i]:.3f}")
 print(f"ln 2 = {jnp.log(2.0):.3f}")
@@ -641,7 +650,8 @@ print(f"ln 2 = {jnp.log(2.0):.3f}")
 # Forward KL wants $\ln q$ at given points, the fast direction of a **MAF**: the IAF of before, turned round.
 
 # %%
-chance = np.asarray(posterior, np.float64).ravel()
+rng = np.random.default_rng(1)
+chance = np.asarray(bimodal, np.float64).ravel()
 cells = square.reshape(-1, 2)[rng.choice(chance.size, 20_000, p=chance / chance.sum())]
 two_modes = cells + rng.uniform(-0.025, 0.025, cells.shape)  # spread over the cell
 covering = MAF(2, 4, [32], rngs=nnx.Rngs(0))
@@ -666,7 +676,8 @@ fit(
 # %%
 seeking, _, _ = infer_jit(gaussian_flow(), log_product, jax.random.key(10))
 best = jax.tree.map(lambda leaf: leaf[lost.argmin()], runs)
-root = np.linalg.cholesky(np.einsum("ab,abi,abj->ij", posterior, square, square))  # the mean is zero
+covariance = np.einsum("ab,abi,abj->ij", bimodal, square, square)  # mean zero
+root = np.linalg.cholesky(covariance)
 t = np.linspace(-7, 7, 701)  # the flows have finer detail than the target
 fine = np.stack(np.meshgrid(t, t), axis=-1)
 log_q = {
@@ -677,7 +688,7 @@ log_q = {
 }
 
 # %%
-log_pi, area = log_product(fine) - log_Z, (t[1] - t[0]) ** 2
+log_pi, area = log_product(fine) - log_Z_modes, (t[1] - t[0]) ** 2
 print(f"{'':18}  KL(q||π)  KL(π||q)")
 for name, values in log_q.items():
     reverse = area * (np.exp(values) * (values - log_pi)).sum()
@@ -782,13 +793,14 @@ _ = axes[0].set_ylabel(r"$\ln K$")
 # What does it cost to share one network among all $x$? Back to the measurement of 3b.4, which neither flow has seen.
 
 # %%
-log_Z = logsumexp(log_joint(square)) + log_cell
-print(f"IAF, for this x alone      gap {log_Z - found['IAF (4)'][2].mean():.3f}")
+gap_of_one = log_evidence - found["IAF (4)"][2].mean()
+print(f"IAF, for this x alone      gap {gap_of_one:.3f}")
 context = jnp.broadcast_to(measured, (*fresh.shape[:-1], 3))
 for name, model in amortized.items():
     log_w = many_weights(model, context, fresh[None])[0]
     size = effective_sample_size(log_w) / log_w.size
-    print(f"shared by all x, {name}   gap {log_Z - log_w.mean():.3f}, ESS {size:.1%}")
+    gap_of_all = log_evidence - log_w.mean()
+    print(f"shared by all x, {name}   gap {gap_of_all:.3f}, ESS {size:.1%}")
 
 # %% [markdown]
 # The difference is called the **amortization gap**. It buys answers in one pass, and importance weights can take it back.
@@ -877,7 +889,7 @@ with exercise("3b.3") as check:
     answer = covering_gaussian(corners, np.array([0.25, 0.25, 0.5]))
     check.close("mean of three points", answer and answer[0], [1.5, 0.0], hint="Weigh each point by its probability.")
     check.close("their covariance", answer and answer[1], [[2.75, 0.5], [0.5, 0.5]], hint="Subtract the mean first.")
-    answer = covering_gaussian(square.reshape(-1, 2), posterior.ravel())
+    answer = covering_gaussian(square.reshape(-1, 2), bimodal.ravel())
     check.close("the two modes of 3b.6", answer and answer[1], root @ root.T, rtol=1e-3, atol=1e-3)
 
 # %% [markdown] tags=["exercise"]
@@ -899,7 +911,7 @@ with exercise("3b.4") as check:
     tiny = np.array([-1000.0, -1000.0])
     check.close("tiny weights", weighted_mean(np.array([1.0, 2.0]), tiny), 1.5, hint="Subtract the largest first.")
     _, z, log_w = found["IAF (4)"]
-    exact = (np.exp(log_joint(square) + log_cell - log_Z) * square[..., 1]).sum()
+    exact = (posterior * square[..., 1]).sum()
     check.close("the mean of ln K, from the IAF", weighted_mean(z[:, 1], log_w), exact, rtol=0.03)
 
 # %% [markdown] tags=["exercise"]
@@ -920,9 +932,10 @@ with exercise("3b.5") as check:
     check.close("one of two equal modes", gap_of_missing_modes([0.5, 0.5], [1]), jnp.log(2.0))
     check.close("nothing missing", gap_of_missing_modes([0.2, 0.3, 0.5], [0, 1, 2]), 0.0)
     check.close("a rare mode is cheap to miss", gap_of_missing_modes([0.01, 0.99], [1]), -jnp.log(0.99), hint="ln 1/a.")
-    half = jnp.where(square.sum(axis=-1) > 0, posterior, 0.0)
+    half = jnp.where(square.sum(axis=-1) > 0, bimodal, 0.0)
     half = half / half.sum()
-    by_grid = jnp.where(half > 0, half * (jnp.log(half) - jnp.log(posterior)), 0.0).sum()
+    log_ratio = jnp.log(half) - jnp.log(bimodal)
+    by_grid = jnp.where(half > 0, half * log_ratio, 0.0).sum()
     check.close("half of 3b.6, by quadrature", gap_of_missing_modes([0.5, 0.5], [0]), by_grid, rtol=1e-2)
 
 # %% [markdown] tags=["frame"]

@@ -636,7 +636,7 @@ matched = report("normal, matched to the codes", z_matched)
 # %%
 mixture = GaussianMixture(20, tol=1e-2, reg_covar=1e-3, random_state=0).fit(codes_train.astype(float))
 z_mixture = mixture.sample(number)[0]
-rng.shuffle(z_mixture)
+np.random.default_rng(1).shuffle(z_mixture)
 mixed = report("mixture of 20 normals", z_mixture)
 
 # %% alt="Four rows of twelve images. Reconstructed held-out digits are all readable. Standard normal codes give smears. The matched normal gives fragments and a few digits. The mixture gives mostly readable digits with some broken ones."

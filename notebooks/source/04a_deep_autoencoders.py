@@ -375,7 +375,9 @@ _ = ax.legend(loc="upper left", fontsize=9)
 # The picture agrees. Now the numbers, on fresh noisy points.
 
 # %%
-clean = (centres[rng.integers(80, size=4000)] + 0.1 * rng.normal(size=(4000, 2))).astype(np.float32)
+rng = np.random.default_rng(4)
+clean = centres[rng.integers(80, size=4000)] + 0.1 * rng.normal(size=(4000, 2))
+clean = clean.astype(np.float32)
 y = clean + noise_2d * rng.normal(size=clean.shape).astype(np.float32)
 exact = np.asarray(jax.jit(lambda y: denoised_mean(noisy_log_prob, y, noise_2d))(y))
 learned = np.asarray(pointer(y))

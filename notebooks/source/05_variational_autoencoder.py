@@ -621,10 +621,11 @@ points = rng.normal(np.asarray(means)[state], np.asarray(sigmas)[state]).astype(
 theta = (np.log(np.full(3, 1 / 3)), np.array([-1.0, 0.0, 1.0]), np.zeros(3))
 log_likelihoods = []
 for _ in range(40):
-    q, log_joint = e_step(points, *theta)
+    responsibilities, log_joint = e_step(points, *theta)
     log_likelihoods.append(np.logaddexp.reduce(log_joint, axis=1).mean())
-    theta = m_step(points, q)
-bound = np.sum(q * (log_joint - np.log(q + 1e-30)), axis=1).mean()
+    theta = m_step(points, responsibilities)
+log_ratios = log_joint - np.log(responsibilities + 1e-30)
+bound = np.sum(responsibilities * log_ratios, axis=1).mean()
 print("steps that lowered the log-likelihood:", int((np.diff(log_likelihoods) < -1e-6).sum()))
 print("after an E-step the bound is ln p(x): ", bool(np.isclose(bound, log_likelihoods[-1], atol=1e-5)))
 

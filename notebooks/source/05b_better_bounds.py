@@ -81,7 +81,7 @@ print(f"ln p(x) = {exact:.3f}, ELBO = ln p(x) - KL = {exact - gap:.3f}")
 # **Predict:** when $k$ doubles, by which factor does the gap fall, in the end?
 
 # %%
-z = mean + spread * rng.normal(size=(2**18, 3))
+z = mean + spread * np.random.default_rng(1).normal(size=(2**18, 3))
 log_w = norm.logpdf(z).sum(1) + norm.logpdf(x, z @ W.T, sigma).sum(1) - norm.logpdf(z, mean, spread).sum(1)
 sizes = 2 ** np.arange(0, 11)
 groups = [logsumexp(log_w.reshape(-1, k), axis=1) - np.log(k) for k in sizes]
@@ -137,15 +137,16 @@ legend = right.legend(fontsize=9)
 
 # %%
 s = np.sqrt(2 / 3)
-noise = rng.normal(size=2**21)
+noise = np.random.default_rng(2).normal(size=2**21)
 z = 0.5 + 0.4 + s * noise  # x = 1, theta = 0
-log_w = norm.logpdf(z) + norm.logpdf(1.0, z) - norm.logpdf(noise) + np.log(s)
+log_joint = norm.logpdf(z) + norm.logpdf(1.0, z)
+toy_log_w = log_joint - norm.logpdf(noise) + np.log(s)
 of_phi = -z + (1 - z)  # d ln w / d phi along the path; ln q does not change along it
 of_z = of_phi + noise / s  # ∂ ln w / ∂ z, q held fixed
 ks = 2 ** np.arange(0, 9)
 ratios = {"decoder": [], "encoder": [], "encoder, doubly reparametrized": []}
 for k in ks:
-    grouped = log_w.reshape(-1, k)
+    grouped = toy_log_w.reshape(-1, k)
     w = np.exp(grouped - logsumexp(grouped, axis=1, keepdims=True))
     estimates = [(w * z.reshape(-1, k)).sum(1), (w * of_phi.reshape(-1, k)).sum(1), (w**2 * of_z.reshape(-1, k)).sum(1)]
     for values, g in zip(ratios.values(), estimates, strict=True):
@@ -519,7 +520,7 @@ print(f"approximation gap {approximation:.3f}, amortization gap {gaps['encoder']
 
 # %% alt="Four panels, one for each of four test images with a poorly fitting Gaussian: the exact posterior in the latent plane as grey contours, bent or with two tops; the encoder's Gaussian as a blue ellipse, the best Gaussian as an orange ellipse on part of it; dots of the flow posterior follow its shape."
 worst = np.argsort(gaps["best Gaussian for each x"])[[-1, -3, -6, -10]]
-mean, log_sigma = map(np.asarray, nnx.jit(lambda model: model.encode(images))(planar))
+centres, log_widths = nnx.jit(lambda m: m.encode(images))(planar)
 draws = np.asarray(
     nnx.jit(lambda m: jax.lax.map(lambda key: m.draw(key, *m.encode(images))[0], keys))(families["flow posterior"])
 )
@@ -530,7 +531,8 @@ for ax, i in zip(axes, worst, strict=True):
     ax.plot([], color=GREY, lw=1, label="exact posterior")
     ax.contour(axis, axis, posterior[i], posterior[i].max() * np.array([0.05, 0.3, 0.8]), colors=GREY, linewidths=1)
     ax.plot(*draws[:, i].T, ".", ms=2, color=PURPLE, label="flow posterior, draws")
-    shapes = {"encoder": (mean[i], log_sigma[i], BLUE), "best Gaussian": (best[0][i], best[1][i], ORANGE)}
+    shapes = {"encoder": (centres[i], log_widths[i], BLUE)}
+    shapes["best Gaussian"] = best[0][i], best[1][i], ORANGE
     for name, (centre, log_width, colour) in shapes.items():
         ax.plot(*(centre + np.exp(log_width) * circle).T, color=colour, label=name)
     centre, reach = draws[:, i].mean(0), 5 * draws[:, i].std(0).max()
