@@ -22,6 +22,7 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
     if not docname.startswith("notebooks/"):
         return
     notebook = nbformat.reads(source[0], as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "install" not in cell.metadata.get("tags", [])]
     widgets = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
     facts = f'<p class="course-facts">{facts_of(notebook)}</p>'
     shown: list[str] = []

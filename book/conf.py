@@ -12,6 +12,8 @@ sys.path[:0] = [str(ROOT), str(HERE)]
 
 from vendor import copy_libraries  # noqa: E402
 
+from tools.repository import repository  # noqa: E402
+
 BOOK = yaml.safe_load((ROOT / "book.yml").read_text(encoding="utf-8"))["project"]
 BUILD = ROOT / "build" / "book"
 
@@ -43,13 +45,15 @@ html_show_copyright = False
 language = "en"
 extensions = [
     "myst_nb", "sphinx_external_toc", "sphinx_design", "sphinx_copybutton", "sphinxcontrib.bibtex",
-    "sphinx.ext.autodoc", "sphinx.ext.napoleon", "chapters", "library",
+    "sphinx.ext.autodoc", "sphinx.ext.napoleon", "chapters", "launch", "library",
 ]  # fmt: skip
 external_toc_path = str(external_toc())
 include_patterns = ["index.md", "notebooks/*.ipynb", "book/*.md", "book/api/*.md"]
 exclude_patterns = ["build", ".venv", ".git", "**/node_modules"]
 bibtex_bibfiles = ["references.bib"]
 templates_path = ["templates"]
+
+course_repository = repository(ROOT)
 
 html_theme = "sphinx_book_theme"
 html_title = project

@@ -23,6 +23,7 @@ from tools.notebook_digest import ROOT, changes, digests
 from tools.notebook_files import Unreadable, dump, parse
 from tools.notebook_outputs import clean
 from tools.notebook_source import METADATA, NotebookError, describe, learner_edition, solved_edition
+from tools.repository import AddressError, repository
 from tools.safe_files import back_up, write_in_one_step
 
 MOST_BYTES = 1_500_000
@@ -70,7 +71,7 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
 
 def build(source: Path, root: Path) -> Path:
     """Execute the learner edition and put it in its place; the old one stays if anything fails."""
-    notebook = learner_edition(source)
+    notebook = learner_edition(source, repository(root))
     current = digests(source, source.read_text(encoding="utf-8"), root)
     execute(notebook, root / "notebooks")
     clean(notebook, root)
@@ -109,7 +110,7 @@ def write(notebook: NotebookNode, path: Path) -> Path:
 
 def staleness(source: Path, root: Path) -> list[str]:
     """Why the learner edition must be built again; empty when it need not."""
-    path, expected = learner_path(source, root), learner_edition(source)
+    path, expected = learner_path(source, root), learner_edition(source, repository(root))
     if not path.is_file():
         return ["it has not been built"]
     try:
@@ -153,11 +154,12 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     options = parser.parse_args(arguments)
     try:
         chosen = sources(root, options.names)
+        repository(root)  # an address that no link can be made from stops everything, at once
         if options.check:
             lines = check(chosen, root)
             print("\n".join(lines) or "All notebooks are up to date.")
             return int(bool(lines))
-    except NotebookError as error:
+    except (AddressError, NotebookError) as error:
         print(error, file=sys.stderr)
         return 1
     failures: list[str] = []

@@ -1,7 +1,8 @@
-"""Node and npm out of the virtual environment: `python -m tools.node install` or `python -m tools.node test`.
+"""Node and npm out of the virtual environment: `python -m tools.node install`, `… test` or `… actionlint`.
 
 `install` puts the website's browser libraries, as book/package-lock.json names them, into book/node_modules; it does
-nothing when they are there. `test` runs the unit tests of the explorers' drawing core.
+nothing when they are there. `test` runs the unit tests of the explorers' drawing core, `actionlint` checks the
+workflows.
 """
 
 import argparse
@@ -50,8 +51,14 @@ def test() -> int:
     return node(["--test", *map(str, sorted((ROOT / "tests" / "browser").glob("*.test.mjs")))], cwd=ROOT)
 
 
+def actionlint(pattern: str = ".github/workflows/*.yml", root: Path = ROOT) -> int:
+    """The checker of GitHub's workflows over the files that the pattern names."""
+    program = BOOK / "node_modules" / "@tktco" / "node-actionlint" / "bin" / "node-actionlint.js"
+    return install() or node([str(program), pattern], cwd=root)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    commands = {"install": install, "test": test}
+    commands = {"install": install, "test": test, "actionlint": actionlint}
     parser = argparse.ArgumentParser(
         prog="tools.node", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -5,6 +5,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from tools.repository import repository
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "course_lib"
 BUILDER = ("build_notebooks", "cell_ids", "notebook_digest", "notebook_outputs", "notebook_source")
@@ -50,7 +52,9 @@ def library_digests(code: str, package: Path = ROOT / PACKAGE) -> dict[str, str]
 def digests(source: Path, code: str, root: Path = ROOT) -> dict:
     """Everything that decides whether a built notebook is up to date."""
     builder = [code_digest((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")) for name in BUILDER]
+    found = repository(root)
     return {
+        "repository": found.requirement if found else "",
         "source": _sha([source.read_text(encoding="utf-8")]),
         "builder": _sha(builder),
         "lock": _sha([(root / "requirements.lock").read_text(encoding="utf-8")]),
@@ -60,8 +64,13 @@ def digests(source: Path, code: str, root: Path = ROOT) -> dict:
 
 def changes(stored: dict, current: dict) -> list[str]:
     """In words, what changed since the digests were stored."""
-    names = {"source": "its source", "builder": "the builder", "lock": "requirements.lock"}
-    found = [f"{names[part]} changed" for part in names if stored.get(part) != current[part]]
+    names = {
+        "repository": "the repository's address",
+        "source": "its source",
+        "builder": "the builder",
+        "lock": "requirements.lock",
+    }
+    found = [f"{names[part]} changed" for part in names if stored.get(part, "") != current[part]]
     old, new = stored.get("library", {}), current["library"]
     return found + [f"{name} changed" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
 

@@ -9,6 +9,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tools.cell_ids import number_cells
+from tools.install_cell import install_cell
+from tools.repository import Repository
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 METADATA = {
@@ -76,8 +78,11 @@ def _split(cell: NotebookNode, number: int) -> tuple[str, str]:
         raise NotebookError(f"{describe(cell, number)}: {error}") from error
 
 
-def learner_edition(path: Path) -> NotebookNode:
-    """Stubs in the place of solutions, a collapsed solution after each check; not yet executed."""
+def learner_edition(path: Path, found: Repository | None = None) -> NotebookNode:
+    """Stubs in the place of solutions, a collapsed solution after each check; not yet executed.
+
+    Where the course has a repository, the first code cell installs it from there for those who lack it.
+    """
     cells: list[NotebookNode] = []
     pending: list[str] = []
     for number, cell in enumerate(read_source(path), start=1):
@@ -92,6 +97,9 @@ def learner_edition(path: Path) -> NotebookNode:
             pending = []
     if pending:
         raise NotebookError(f"no check follows the solution\n{pending[0]}")
+    if found is not None:
+        first = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
+        cells.insert(first, install_cell(found))
     return _notebook(cells)
 
 

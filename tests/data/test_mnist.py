@@ -2,7 +2,6 @@
 
 import hashlib
 import http.server
-import os
 import socket
 import threading
 from pathlib import Path
@@ -11,8 +10,6 @@ import numpy as np
 import pytest
 
 from course_lib.data import digits_8x8, mnist, mnist_5k, mnist_archive, toy_density
-
-REAL = os.environ.get("COURSE_DATA_DIR")
 
 
 def arrays(seed: int = 0) -> dict[str, np.ndarray]:
@@ -252,9 +249,8 @@ def test_a_pickle_is_never_loaded(tmp_path):
         mnist(tmp_path)
 
 
-@pytest.mark.skipif(not REAL, reason="COURSE_DATA_DIR does not name a folder with mnist.npz")
-def test_the_real_file_has_the_known_content(monkeypatch):
+def test_the_real_file_has_the_known_content(shared_data, monkeypatch):
     monkeypatch.undo()
-    data = mnist(REAL)
+    data = mnist(shared_data)
     assert data.train.labels[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
     assert np.bincount(data.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
