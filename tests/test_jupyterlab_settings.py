@@ -9,7 +9,7 @@ from jupyterlab.commands import get_app_dir
 from jupyterlab_server.settings_utils import _get_overrides
 
 ROOT = Path(__file__).resolve().parents[1]
-SHIPPED = ROOT / "tools" / "jupyterlab" / "overrides.json"
+SHIPPED = ROOT / "tools" / "jupyterlab" / "course_lib.json"
 SHARE = Path(get_app_dir()).parent
 SETTINGS = json.loads(SHIPPED.read_text(encoding="utf-8"))
 

@@ -7,7 +7,7 @@ palette of Okabe and Ito, which remains distinct under the common forms of colou
 from typing import Any
 
 import matplotlib.pyplot as plt
-from matplotlib import cycler
+from matplotlib.rcsetup import cycler
 
 BLUE, GREEN, RED = "#0072B2", "#009E73", "#D55E00"
 ORANGE, PURPLE, SKY, YELLOW = "#E69F00", "#CC79A7", "#56B4E9", "#F0E442"

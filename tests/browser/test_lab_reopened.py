@@ -19,7 +19,7 @@ from tests.browser.pages import ROOT
 from tools.notebook_outputs import STATE, VIEW
 from tools.notebook_source import learner_edition
 
-SHIPPED = ROOT / "tools" / "jupyterlab" / "overrides.json"
+SHIPPED = ROOT / "tools" / "jupyterlab" / "course_lib.json"
 CHAPTERS = ["00_start_here", "02_autoregressive", "05_variational_autoencoder"]
 PLUMBING = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}  # so that all cells are in the page
 OPEN = "async (path) => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }"

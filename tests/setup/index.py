@@ -87,7 +87,7 @@ def make_course(course: Path, simple: Path, without: tuple[str, ...] = ()) -> No
     Every locked package is in the index in its locked version and in a newer one, except those of `without`.
     """
     shutil.copytree(ROOT / "tools" / "setup", course / "tools" / "setup", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("course.py", "pyproject.toml", "Makefile", "tools/__init__.py", "tools/jupyterlab/overrides.json"):
+    for name in ("course.py", "pyproject.toml", "Makefile", "tools/__init__.py", "tools/jupyterlab/course_lib.json"):
         if (ROOT / name).is_file():
             (course / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, course / name)

@@ -16,7 +16,7 @@ from .pythons import choose_python, describe
 
 WHAT = {"learner": "the course", "dev": "tests and the website"}
 DOWNLOAD = {"learner": "about 290 MB", "dev": "about 200 MB"}
-SETTINGS = os.path.join("tools", "jupyterlab", "overrides.json")
+SETTINGS = os.path.join("tools", "jupyterlab", "course_lib.json")
 
 
 def note(venv, *parts):
@@ -79,7 +79,7 @@ def point_to_course(venv):
     settings = os.path.join(venv, "share", "jupyter", "lab", "settings", "overrides.d")
     if os.path.exists(os.path.join(ROOT, SETTINGS)):
         os.makedirs(settings, exist_ok=True)
-        shutil.copyfile(os.path.join(ROOT, SETTINGS), os.path.join(settings, "course.json"))
+        shutil.copyfile(os.path.join(ROOT, SETTINGS), os.path.join(settings, "course_lib.json"))
 
 
 def ensure(venv, layers):
