@@ -65,7 +65,7 @@ def test_gitlab_gives_binder_alone_with_its_path_in_one_piece():
 def test_any_other_host_gives_a_clone_line_and_no_launch_link():
     assert urls(ELSEWHERE) == {}
     text = block(ELSEWHERE)
-    assert "git clone https://git.example.org/ada/course\ncd course\n" in text
+    assert "\n    git clone https://git.example.org/ada/course\n    cd course\n" in text
     assert "](" not in text
 
 
@@ -132,7 +132,7 @@ def test_the_command_writes_links_and_takes_them_away_again(project, capsys):
         text = (folder / name).read_text(encoding="utf-8")
         assert text.startswith("# A course\n\n"), name
         assert text.endswith("\n\nMore → text.\n"), name
-        assert "git clone https://github.com/ada/course\ncd course\n" in text
+        assert "\n    git clone https://github.com/ada/course\n    cd course\n" in text
         assert re.findall(r"\[(\w+)\]\((https://[^)]+)\)", text) == [(x.name, x.url) for x in ON_GITHUB.links()]
     assert main(["--check"], folder) == 0
     whole = (folder / "README.md").read_text(encoding="utf-8")

@@ -124,7 +124,15 @@ def block(found: Repository | None) -> str:
     folder = found.path.rpartition("/")[2]
     places = " · ".join(f"[{link.name}]({link.url})" for link in found.links())
     elsewhere = [f"Started elsewhere, with nothing to install: {places}.", ""] * bool(places)
-    lines = ["", *elsewhere, "On your machine:", "", "```", f"git clone {found.address}", f"cd {folder}", "```", ""]
+    lines = [
+        "",
+        *elsewhere,
+        "To have it on your machine:",
+        "",
+        f"    git clone {found.address}",
+        f"    cd {folder}",
+        "",
+    ]
     return "\n".join([BEGIN, *lines, END])
 
 
