@@ -42,6 +42,7 @@ from course_lib.training import fit
 from course_lib.vae import Vae
 
 notebook.start()
+plt.rcParams["figure.dpi"] = 80  # many pictures: the file stays small
 
 # %% [markdown] tags=["box"]
 # **Notation.** $x$: what we observe. $z$: a **latent** variable, which we do not. $p(z)$: the **prior**, before we see
