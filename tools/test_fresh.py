@@ -1,9 +1,9 @@
 """Does the course start on a fresh machine? The README's commands in bare Debian roots, by root and an ordinary user.
 
-A root holds Debian's smallest system and what the README asks of a person (python3, python3-venv, make), beside the
-certificates that every Debian with a browser has. There is no git in it: root gets the committed files as in a
-downloaded archive, the ordinary user a clone. Both have homes of their own without any cache. It takes root's rights
-and debootstrap; what the commands printed is in build/fresh.
+A root holds Debian's smallest system and what the README asks of a person (python3, python3-venv, make), beside git
+and the certificates of the web. Root gets the committed files as from a downloaded archive, the ordinary user a clone;
+both have homes of their own without any cache. It takes root's rights and debootstrap; what the commands printed is
+in build/fresh.
 """
 
 import argparse
@@ -93,8 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"Commit {commit[:7]}" + (", without what is not committed yet" if git("status", "-s") else ""))
             for suite in options.suites:
                 print(f"{suite}: a bare root", flush=True)
-                base(suite, folder)
-                with Root(suite, folder, options.keep) as root:
+                with Root(base(suite, folder), options.keep) as root:
                     for who in PEOPLE:
                         for row in trial(root, suite, who, commit, options.quick):
                             rows.append(row)

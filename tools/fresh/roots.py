@@ -15,7 +15,7 @@ from tools.fresh import host
 
 SUITES = {"bookworm": "3.11", "trixie": "3.13", "sid": "3.14"}
 PACKAGES = ("python3", "python3-venv", "make")  # what the README asks of a person
-PRESENT = ("ca-certificates",)  # what any Debian that browses the web has
+PRESENT = ("ca-certificates", "git")  # what a machine that browses the web and clones repositories has
 PEOPLE = {"root": "/root", "learner": "/home/learner"}
 NAMESPACES = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL")
 ENTER = """
@@ -41,7 +41,7 @@ def check_machine() -> None:
 
 def base(suite: str, folder: Path) -> Path:
     """The untouched root of a suite in `folder`; made if it is not there."""
-    ready = folder / suite
+    ready = folder / "+".join((suite, *PACKAGES, *PRESENT))
     if ready.is_dir():
         return ready
     with tempfile.TemporaryDirectory(dir=folder, prefix=f"{suite}-part-") as part:
@@ -60,12 +60,12 @@ def base(suite: str, folder: Path) -> Path:
 class Root:
     """A copy of a base in which people run commands; its end removes it, unless it is to be kept."""
 
-    def __init__(self, suite: str, folder: Path, keep: bool = False):
-        self.folder = Path(tempfile.mkdtemp(dir=folder, prefix=f"{suite}-trial-"))
+    def __init__(self, untouched: Path, keep: bool = False):
+        self.folder = Path(tempfile.mkdtemp(dir=untouched.parent, prefix="trial-"))
         self.keep = keep
         self.variables = host.variables()
         shutil.rmtree(self.folder)
-        subprocess.run(["cp", "-a", "--reflink=auto", str(folder / suite), str(self.folder)], check=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", str(untouched), str(self.folder)], check=True)
         shutil.copyfile("/etc/resolv.conf", self.folder / "etc/resolv.conf")
         (self.folder / host.BUNDLE.lstrip("/")).write_bytes(host.certificates())
 
