@@ -184,6 +184,9 @@ def usage():
 
 
 def main(arguments):
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a path may have letters that the terminal lacks
     target, options = (arguments or ["help"])[0], arguments[1:]
     if target in ("help", "-h", "--help"):
         print(usage())

@@ -51,7 +51,9 @@ def build(folder: Path, **keys: object) -> dict[str, str]:
     (folder / "index.md").write_text("# A course\n\n" + with_block(run_it, found), encoding="utf-8")
     out = folder / "build" / "book" / "html"
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-c", str(folder / "book"), str(folder), str(out)]
-    done = subprocess.run(command, cwd=folder, env=without_project(), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command, cwd=folder, env=without_project(), capture_output=True, encoding="utf-8", timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return {page: (out / f"{page}.html").read_text(encoding="utf-8") for page in ("index", CHAPTER, "book/glossary")}
 

@@ -19,13 +19,15 @@ def ci(tmp_path):
     shutil.copytree(ROOT / ".ci", course / ".ci")
     tools.mkdir()
     for path in (tools / "make", tools / "chromium", course / ".venv" / "bin" / "python"):
-        path.write_text(f'#!/bin/sh\necho "{path.name} $* | $CI $COURSE_DATA_DIR"\nexit ${{STATUS:-0}}\n')
+        path.write_text(
+            f'#!/bin/sh\necho "{path.name} $* | $CI $COURSE_DATA_DIR"\nexit ${{STATUS:-0}}\n', encoding="utf-8"
+        )
         path.chmod(0o755)
 
     def run(**more: str) -> tuple[int, list[str], Path]:
         kept = {k: v for k, v in os.environ.items() if k not in ("CI", "COURSE_DATA_DIR")}
         environment = kept | {"PATH": f"{tools}:{os.environ['PATH']}"} | more
-        done = subprocess.run(["bash", course / ".ci" / "run"], env=environment, capture_output=True, text=True)
+        done = subprocess.run(["bash", course / ".ci" / "run"], env=environment, capture_output=True, encoding="utf-8")
         return done.returncode, done.stdout.splitlines(), course
 
     return run

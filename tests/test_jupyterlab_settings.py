@@ -17,7 +17,9 @@ SETTINGS = json.loads(SHIPPED.read_text(encoding="utf-8"))
 def schema(plugin: str) -> dict:
     package, _, name = plugin.partition(":")
     places = [SHARE / "lab" / "schemas", SHARE / "labextensions" / package / "schemas"]
-    return json.loads(next(p for place in places if (p := place / package / f"{name}.json").is_file()).read_text())
+    return json.loads(
+        next(p for place in places if (p := place / package / f"{name}.json").is_file()).read_text(encoding="utf-8")
+    )
 
 
 @pytest.mark.parametrize("plugin", SETTINGS)
@@ -42,5 +44,7 @@ def test_the_server_reads_the_file_beside_those_of_others(tmp_path: Path):
     shutil.copy(SHIPPED, tmp_path / "overrides.d" / "course_lib.json")
     read, error = _get_overrides(str(tmp_path))
     assert (read, error) == (SETTINGS, "")
-    (tmp_path / "overrides.json").write_text('{"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": false}}')
+    (tmp_path / "overrides.json").write_text(
+        '{"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": false}}', encoding="utf-8"
+    )
     assert _get_overrides(str(tmp_path))[0]["@jupyter-widgets/jupyterlab-manager:plugin"] == {"saveState": False}

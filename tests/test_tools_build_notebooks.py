@@ -243,16 +243,16 @@ def test_what_was_written_by_hand_is_kept_before_it_is_overwritten(built, monkey
     assert backup.name.endswith("_98_tiny.ipynb")
     kept = f"98_tiny: it was edited by hand; that version is in my_notebooks/backups/{backup.name}"
     assert kept in capsys.readouterr().out.replace("\\", "/")
-    assert "your code here" in path.read_text()
+    assert "your code here" in path.read_text(encoding="utf-8")
     assert build_again(built, monkeypatch) == 0
     assert backups(built) == [backup]
 
 
 def test_a_notebook_that_can_no_longer_be_read_is_kept_too(built, monkeypatch):
     path = learner_path(tiny(built), built)
-    path.write_text("{ <<<<<<< ")
+    path.write_text("{ <<<<<<< ", encoding="utf-8")
     assert build_again(built, monkeypatch) == 0
-    assert [backup.read_text() for backup in backups(built)] == ["{ <<<<<<< "]
+    assert [backup.read_text(encoding="utf-8") for backup in backups(built)] == ["{ <<<<<<< "]
 
 
 def test_outputs_and_counts_alone_are_no_edits(built, monkeypatch):
@@ -271,7 +271,7 @@ def test_what_cannot_be_kept_is_not_overwritten(built, monkeypatch, capsys):
     answer_first(notebook)
     nbformat.write(notebook, path)
     before = path.read_bytes()
-    (built / "my_notebooks").write_text("a file in the way of the folder")
+    (built / "my_notebooks").write_text("a file in the way of the folder", encoding="utf-8")
     assert build_again(built, monkeypatch) == 1
     assert "edited by hand and stays: no back-up can be written" in capsys.readouterr().err
     assert path.read_bytes() == before

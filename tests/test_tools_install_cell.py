@@ -21,11 +21,11 @@ SOURCE = "# %% [markdown]\n# # 97 · Small\n\n# %%\nimport course_lib\n\nprint(c
 @pytest.fixture
 def project(tmp_path):
     (tmp_path / "notebooks" / "source").mkdir(parents=True)
-    (tmp_path / "notebooks" / "source" / "97_small.py").write_text(SOURCE)
+    (tmp_path / "notebooks" / "source" / "97_small.py").write_text(SOURCE, encoding="utf-8")
     (tmp_path / "course_lib").mkdir()
-    (tmp_path / "course_lib" / "__init__.py").write_text('"""A package."""\n')
-    (tmp_path / "requirements.lock").write_text("jax==1\n")
-    (tmp_path / "book.yml").write_text("project: {title: A course}\n")
+    (tmp_path / "course_lib" / "__init__.py").write_text('"""A package."""\n', encoding="utf-8")
+    (tmp_path / "requirements.lock").write_text("jax==1\n", encoding="utf-8")
+    (tmp_path / "book.yml").write_text("project: {title: A course}\n", encoding="utf-8")
     return tmp_path
 
 
@@ -45,19 +45,21 @@ def test_a_new_address_makes_the_notebooks_stale_and_names_itself(project):
     assert main([], project) == 0
     assert check([source(project)], project) == []
     before = learner_path(source(project), project).read_text(encoding="utf-8")
-    (project / "book.yml").write_text("project: {title: A course, github: 'https://github.com/ada/course'}\n")
+    (project / "book.yml").write_text(
+        "project: {title: A course, github: 'https://github.com/ada/course'}\n", encoding="utf-8"
+    )
     assert "97_small: the repository's address changed" in check([source(project)], project)
     assert main([], project) == 0
     built = nbformat.read(learner_path(source(project), project), as_version=4)
     assert '%pip install --quiet "git+https://github.com/ada/course@main"' in built.cells[1].source
     assert built.cells[1].outputs == []
-    (project / "book.yml").write_text("project: {title: A course}\n")
+    (project / "book.yml").write_text("project: {title: A course}\n", encoding="utf-8")
     assert main([], project) == 0
     assert learner_path(source(project), project).read_text(encoding="utf-8") == before
 
 
 def test_a_wrong_address_stops_the_builder_with_the_mend(project, capsys):
-    (project / "book.yml").write_text("project: {title: A course, github: ada/course}\n")
+    (project / "book.yml").write_text("project: {title: A course, github: ada/course}\n", encoding="utf-8")
     for arguments in ([], ["--check"]):
         assert main(arguments, project) == 1
         assert "expected https://github.com/OWNER/REPO" in capsys.readouterr().err
@@ -117,7 +119,7 @@ def test_pip_installs_the_course_from_its_repository_with_all_its_parts(tmp_path
         subprocess.run([*git, *arguments], check=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     command += ["--target", str(tmp_path / "there"), f"git+{repository.as_uri()}@main"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr[-800:]
     wanted = {p.relative_to(ROOT) for p in (ROOT / "course_lib").rglob("*") if p.suffix in (".py", ".js", ".css")}
     assert len(wanted) > 100

@@ -164,10 +164,10 @@ def test_an_untouched_copy_is_replaced_even_if_it_was_run(chapters, mine):
 
 def test_a_deleted_copy_comes_back_and_files_of_one_s_own_stay(chapters, mine):
     (mine / CHAPTER).unlink()
-    (mine / "own.ipynb").write_text("{not even a notebook")
+    (mine / "own.ipynb").write_text("{not even a notebook", encoding="utf-8")
     assert update(chapters, mine)[0] == [f"1 chapter copied to {mine}"]
     assert (mine / CHAPTER).read_bytes() == (chapters / CHAPTER).read_bytes()
-    assert (mine / "own.ipynb").read_text() == "{not even a notebook"
+    assert (mine / "own.ipynb").read_text(encoding="utf-8") == "{not even a notebook"
 
 
 def test_a_chapter_that_the_course_renamed_stays_as_it_was(chapters, mine):
@@ -279,7 +279,9 @@ def test_a_write_that_the_system_refuses_leaves_no_half_file(tmp_path):
         "import resource, sys; from pathlib import Path; from tools.safe_files import write_in_one_step\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); write_in_one_step(Path(sys.argv[1]), b'x' * 2000)"
     )
-    done = subprocess.run([sys.executable, "-c", program, path], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+    )
     assert "File too large" in done.stderr
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -299,15 +301,15 @@ def test_a_copy_that_is_saved_during_the_merge_is_not_overwritten(chapters, mine
 
 
 def test_a_folder_that_cannot_be_made_is_told(chapters, tmp_path):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     lines, complete = update(chapters, tmp_path / "file")
     assert not complete
     assert len(lines) == 2
-    assert (tmp_path / "file").read_text() == "in the way"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "in the way"
 
 
 def test_no_list_of_trusted_notebooks_is_no_error(chapters, tmp_path, monkeypatch):
-    (tmp_path / "jupyter").write_text("a file in the way of the folder")
+    (tmp_path / "jupyter").write_text("a file in the way of the folder", encoding="utf-8")
     lines, complete = update(chapters, tmp_path / "mine")
     assert complete
     assert "Trust Notebook" in lines[-1]
@@ -336,7 +338,7 @@ def test_the_command_copies_every_chapter_and_says_so_in_any_terminal(tmp_path):
     to = tmp_path / "é 数"
     command = [sys.executable, "-m", "tools.my_notebooks", "--to", str(to)]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
     names = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert done.stdout.startswith(f"{len(names)} chapters copied to")
@@ -345,7 +347,7 @@ def test_the_command_copies_every_chapter_and_says_so_in_any_terminal(tmp_path):
 
 def test_the_command_needs_nothing_that_a_learner_has_not():
     program = "import sys, tools.my_notebooks; print({'jupytext', 'nbclient', 'jax'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "set()"
 
 

@@ -28,7 +28,9 @@ CHANGELOG = """# Changelog
 def project(tmp_path):
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "a"\nversion = "0.2.0"\n', encoding="utf-8")
-    (tmp_path / "CITATION.cff").write_text("cff-version: 1.2.0\nversion: 0.2.0\ndate-released: 2027-01-31\n")
+    (tmp_path / "CITATION.cff").write_text(
+        "cff-version: 1.2.0\nversion: 0.2.0\ndate-released: 2027-01-31\n", encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -38,7 +40,7 @@ def test_the_version_of_this_course_is_the_newest_dated_section_of_its_changelog
 
 def test_the_check_needs_the_standard_library_alone():
     command = [sys.executable, "-I", "-S", str(ROOT / "tools" / "release.py")]
-    assert subprocess.run(command, capture_output=True, text=True, timeout=60).returncode == 0
+    assert subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60).returncode == 0
 
 
 def test_the_notes_of_a_release_are_its_section(project, tmp_path):

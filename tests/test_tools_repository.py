@@ -149,7 +149,7 @@ def test_a_file_without_markers_is_refused_rather_than_left_as_it_is():
 
 def test_readme_and_front_page_say_what_book_yml_says():
     command = [sys.executable, "-m", "tools.repository", "--check"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -151,6 +151,8 @@ def test_a_failure_before_a_pipe_is_a_failure(name):
 
 
 def test_every_target_that_a_workflow_calls_exists():
-    text = "\n".join(run for file in FILES for run in commands(file.stem)) + (ROOT / ".ci" / "run").read_text()
+    text = "\n".join(run for file in FILES for run in commands(file.stem)) + (ROOT / ".ci" / "run").read_text(
+        encoding="utf-8"
+    )
     called = re.findall(r"(?m)(?:course\.py|^\s*make) ([a-z-]+)", text)
     assert {"setup", "doctor", "book", "test"} <= set(called) <= set(TARGETS)

@@ -10,6 +10,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from course_lib.command import run_command
+
 ROOT = Path(__file__).resolve().parents[1]
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 DATED = re.compile(r"(\d+\.\d+\.\d+) \((\d{4}-\d{2}-\d{2})\)")
@@ -69,4 +71,4 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

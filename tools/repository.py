@@ -5,6 +5,7 @@ It stands in book.yml under `project.github`, the key that the MyST format knows
 `python -m tools.repository` writes what follows from it into README.md and index.md; `--check` only compares.
 """
 
+import argparse
 import re
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 import yaml
+
+from course_lib.command import run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = "notebooks/00_start_here.ipynb"
@@ -145,10 +148,12 @@ def with_block(text: str, found: Repository | None) -> str:
     return before + block(found) + after
 
 
-def main(arguments: list[str], root: Path = ROOT) -> int:
-    if arguments not in ([], ["--check"]):
-        print(__doc__, file=sys.stderr)
-        return 2
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    parser = argparse.ArgumentParser(
+        prog="tools.repository", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a block is out of date")
+    check = parser.parse_args(arguments).check
     try:
         found = repository(root)
         stale = []
@@ -156,15 +161,15 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
             text = path.read_text(encoding="utf-8")
             wanted = with_block(text, found)
             stale += [path] if wanted != text else []
-            if wanted != text and not arguments:
+            if wanted != text and not check:
                 path.write_text(wanted, encoding="utf-8", newline="\n")
     except AddressError as error:
         print(error, file=sys.stderr)
         return 1
     for path in stale:
-        print(f"{path.name}: {'stale; write it with python -m tools.repository' if arguments else 'written'}")
-    return int(bool(stale and arguments))
+        print(f"{path.name}: {'stale; write it with python -m tools.repository' if check else 'written'}")
+    return int(bool(stale and check))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from course_lib.command import run_command
 from tools.fresh.roots import PEOPLE, SUITES, CannotMakeRoots, Root, base, check_machine
 from tools.fresh.trial import Failed, bring_course, perform
 
@@ -112,8 +113,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    ).stdout.strip()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

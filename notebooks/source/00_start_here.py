@@ -332,8 +332,8 @@ print(jax.tree.map(float, nnx.to_pure_dict(nnx.state(model, nnx.Param))))
 # How much ink has a digit? The data: the percentage of ink in 4,000 images. The **negative log-likelihood**
 # $\mathcal L(\mu,\sigma)=-\frac1N\sum_n\ln p(x_n)$ measures, in nats, how badly the bell curve explains them.
 #
-# An **explorer** shows it for every $\mu$ and $\sigma$. Python evaluates a pure function on a grid of slider values, once,
-# with `vmap` and `jit`; the browser draws from that table, with or without Python.
+# An **explorer** shows it for every $\mu$ and $\sigma$: Python evaluates a function once on a grid of slider values, and
+# the browser draws from that table, with or without Python.
 
 # %%
 ink = jnp.array(100 * digits.train.images.mean(axis=(1, 2)))

@@ -95,7 +95,7 @@ def server(home: Path, *flags: str, application: Path | None = None) -> Iterator
         f"--IdentityProvider.token={token}", "--expose-app-in-browser", f"--ServerApp.root_dir={home / 'root'}", *flags,
     ]  # fmt: skip
     base = f"http://127.0.0.1:{port}"
-    with (home / "log").open("w") as log:
+    with (home / "log").open("w", encoding="utf-8") as log:
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
             wait_for(f"{base}/api?token={token}", running)

@@ -78,7 +78,8 @@ def test_help_is_shown(help_texts, name: str, encoding: str):
     status, text = help_texts[f"{name} {encoding}"]
     assert status == 0
     assert "usage" in text
-    assert text.endswith("<= \\u6570 \\U0001f600 \\udce9" + os.linesep)
+    sign = "\\u2264" if name == "course" else "<="  # what runs before the library is there knows no plain signs
+    assert text.endswith(sign + " \\u6570 \\U0001f600 \\udce9" + os.linesep)
 
 
 @pytest.mark.parametrize(("last", "status"), [("sys.exit(main())", "UnicodeEncodeError"), ("run_command(main)", 0)])

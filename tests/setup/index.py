@@ -105,10 +105,12 @@ def make_course(course: Path, simple: Path, without: tuple[str, ...] = ()) -> No
                 f'<a href="{p.name}#sha256={hashlib.sha256(p.read_bytes()).hexdigest()}">{p.name}</a>'
                 for p in sorted(folder.glob("*.whl"))
             ]
-            (folder / "index.html").write_text("<!DOCTYPE html><html><body>" + "<br>".join(links) + "</body></html>")
+            (folder / "index.html").write_text(
+                "<!DOCTYPE html><html><body>" + "<br>".join(links) + "</body></html>", encoding="utf-8"
+            )
             pin = f"{name}=={version}" + (f" ; {marker}" if marker else "")
             blocks.append(f"{pin} \\\n    --hash=sha256:{hashlib.sha256(data).hexdigest()}\n")
-        (course / lock).write_text("".join(blocks))
+        (course / lock).write_text("".join(blocks), encoding="utf-8")
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

@@ -140,7 +140,7 @@ def dry_run(platform: str, version: str, *locks: str) -> subprocess.CompletedPro
     command = [sys.executable, "-m", "uv", "pip", "install", "--dry-run", "--require-hashes", "--only-binary", ":all:"]
     where = ["--python-platform", platform, "--python-version", version, "--target", os.devnull + "-never-written"]
     files = [part for lock in locks for part in ("-r", str(ROOT / lock))]
-    return subprocess.run([*command, "--no-deps", *where, *files], capture_output=True, text=True, timeout=240)
+    return subprocess.run([*command, "--no-deps", *where, *files], capture_output=True, encoding="utf-8", timeout=240)
 
 
 @pytest.mark.usefixtures("package_index")

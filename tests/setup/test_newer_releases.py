@@ -63,7 +63,7 @@ def test_each_pip_brings_what_is_locked_and_nothing_else(version, pips, index, t
     write_note(str(venv), "made", f"{sys.version_info[0]}.{sys.version_info[1]} {course}")
     environment = alone(tmp_path / "home", address, COURSE_HOME=str(tmp_path / "home"))
     command = [BASE_PYTHON, str(course / "course.py"), "setup", "--dev"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "pip goes on" not in done.stdout
     assert installed_in(venv) == locked_here(*LOCKS)
@@ -78,7 +78,7 @@ def test_without_uv_pip_does_the_same(version, pips, tmp_path):
     with served(tmp_path) as address:
         environment = alone(tmp_path / "home", f"{address}/simple", COURSE_HOME=str(tmp_path / "home"))
         command = [BASE_PYTHON, str(course / "course.py"), "setup", "--dev"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=600)
     assert "There is no uv for this machine; pip goes on" in done.stdout
     assert done.returncode == 0, done.stdout + done.stderr
     assert installed_in(venv) == {k: v for k, v in locked_here(*LOCKS).items() if k != "uv"}
@@ -91,7 +91,9 @@ def test_the_index_would_break_a_set_up_that_resolves(pips, index, tmp_path):
     environment_with(pips / "pip==23.2.1", venv)
     locks = [part for lock in LOCKS for part in ("--requirement", str(course / lock))]
     command = [python_of(str(venv)), "-m", "pip", "install", "--require-hashes", *locks]
-    done = subprocess.run(command, env=alone(tmp_path / "home", address), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command, env=alone(tmp_path / "home", address), capture_output=True, encoding="utf-8", timeout=300
+    )
     assert done.returncode != 0
     assert "all requirements must have their versions pinned" in done.stderr + done.stdout
     assert f"-{NEWER}-" in done.stderr + done.stdout
@@ -100,6 +102,6 @@ def test_the_index_would_break_a_set_up_that_resolves(pips, index, tmp_path):
 def test_every_locked_package_is_in_the_index_twice(index):
     """Negative control: newer files are really there."""
     course, _ = index
-    names = {name for lock in LOCKS for name, _, _ in pinned((course / lock).read_text())}
+    names = {name for lock in LOCKS for name, _, _ in pinned((course / lock).read_text(encoding="utf-8"))}
     assert len(names) > 150
     assert all(list((course.parent / "simple" / name).glob(f"*-{NEWER}-*.whl")) for name in names)

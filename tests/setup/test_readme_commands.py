@@ -36,7 +36,7 @@ class Fresh:
     def make(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         command = ["make", f"PYTHON={BASE_PYTHON}", *arguments]
         return subprocess.run(
-            command, cwd=self.course, env=self.environment | more, capture_output=True, text=True, timeout=600
+            command, cwd=self.course, env=self.environment | more, capture_output=True, encoding="utf-8", timeout=600
         )
 
 
@@ -71,7 +71,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, package_index: None) -> Fres
 @pytest.fixture(scope="module")
 def served(fresh: Fresh) -> Iterator[str]:
     """The address that JupyterLab prints after `make lab`, with its token."""
-    with fresh.log.open("w") as log:
+    with fresh.log.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             ["make", "lab", f"PYTHON={BASE_PYTHON}", "LAB_ARGS=--no-browser --port 0"],
             cwd=fresh.course, env=fresh.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
@@ -156,6 +156,6 @@ def test_a_notebook_runs_with_what_a_learner_has(served: str, fresh: Fresh):
     )
     notebook = fresh.course / "my_notebooks" / "00_start_here.ipynb"
     command = [python_of(str(fresh.course / ".venv")), "-c", code, str(notebook), str(notebook.parent)]
-    done = subprocess.run(command, env=fresh.environment, cwd="/", capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, env=fresh.environment, cwd="/", capture_output=True, encoding="utf-8", timeout=400)
     assert done.returncode == 0, done.stderr[-2000:]
     assert sys.version_info >= (3, 11)

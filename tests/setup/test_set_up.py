@@ -47,13 +47,15 @@ def set_up(made: tuple[Path, str], course: Path, tmp_path: Path) -> SetUp:
         python = variables.pop("python", BASE_PYTHON)
         environment = alone(tmp_path / "home", made[1]) | variables
         command = [python, str(course / "course.py"), "setup", *options]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, cwd=tmp_path)
+        return subprocess.run(
+            command, env=environment, capture_output=True, encoding="utf-8", timeout=200, cwd=tmp_path
+        )
 
     return run
 
 
 def locked(course: Path, lock: str = "requirements.lock") -> dict[str, str]:
-    return wanted_here((course / lock).read_text())
+    return wanted_here((course / lock).read_text(encoding="utf-8"))
 
 
 def test_a_learner_gets_the_first_lock_and_tests_add_the_second(course, set_up):
@@ -69,7 +71,7 @@ def test_a_learner_gets_the_first_lock_and_tests_add_the_second(course, set_up):
 
 def test_the_library_is_found_from_anywhere_under_any_locale(course, set_up, tmp_path):
     (course / "course_lib").mkdir()
-    (course / "course_lib" / "__init__.py").write_text("HERE = True\n")
+    (course / "course_lib" / "__init__.py").write_text("HERE = True\n", encoding="utf-8")
     assert set_up(LC_ALL="C", LANG="C").returncode == 0
     code = "import course_lib; assert course_lib.HERE"
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "SYSTEMROOT": os.environ.get("SYSTEMROOT", "")}
@@ -82,11 +84,11 @@ def test_killed_at_any_point_it_goes_on(course, set_up, made, tmp_path):
     Handler.stall = "tqdm"
     try:
         command = [BASE_PYTHON, str(course / "course.py"), "setup"]
-        log = (tmp_path / "log").open("w+")
+        log = (tmp_path / "log").open("w+", encoding="utf-8")
         process = subprocess.Popen(
             command, env=alone(tmp_path / "home", made[1]), stdout=log, stderr=log, start_new_session=True
         )
-        while "Installing" not in (tmp_path / "log").read_text():
+        while "Installing" not in (tmp_path / "log").read_text(encoding="utf-8"):
             assert process.poll() is None
             time.sleep(0.1)
         time.sleep(4)  # uv is there, and waits for tqdm
@@ -120,10 +122,10 @@ def test_an_update_takes_away_what_the_course_no_longer_needs_and_leaves_what_a_
     add = [python, "-m", "pip", "install", "-q", "--no-deps", f"--index-url={made[1]}", "iniconfig==9999.0"]
     subprocess.run(add, check=True, timeout=100)
     lock = course / "requirements.lock"
-    blocks = lock.read_text().split("\n")
+    blocks = lock.read_text(encoding="utf-8").split("\n")
     gone = next(i for i, line in enumerate(blocks) if line.startswith("pooch=="))
-    lock.write_text("\n".join(blocks[:gone] + blocks[gone + 2 :]))
-    (course / "requirements-dev.lock").write_text("")
+    lock.write_text("\n".join(blocks[:gone] + blocks[gone + 2 :]), encoding="utf-8")
+    (course / "requirements-dev.lock").write_text("", encoding="utf-8")
     done = set_up()
     assert done.returncode == 0, done.stderr
     assert "Making" not in done.stdout
@@ -135,16 +137,18 @@ def test_a_course_that_was_moved_gets_a_new_environment(course, set_up, tmp_path
     assert set_up().returncode == 0
     course.rename(tmp_path / "elsewhere")
     shutil.copytree(tmp_path / "elsewhere", course, symlinks=True)
-    (course / ".venv" / "course-setup" / "made").write_text(f"3.{sys.version_info[1]} {tmp_path / 'elsewhere'}")
+    (course / ".venv" / "course-setup" / "made").write_text(
+        f"3.{sys.version_info[1]} {tmp_path / 'elsewhere'}", encoding="utf-8"
+    )
     assert "Making" in set_up().stdout
 
 
 def test_a_wrong_hash_is_said_and_nothing_is_ready(course, set_up):
     lock = course / "requirements.lock"
-    text = lock.read_text()
+    text = lock.read_text(encoding="utf-8")
     at = text.index("tqdm==")
     start = text.index("sha256:", at) + 7
-    lock.write_text(text[:start] + "0" * 64 + text[start + 64 :])
+    lock.write_text(text[:start] + "0" * 64 + text[start + 64 :], encoding="utf-8")
     done = set_up()
     assert done.returncode == 1
     assert "hash" in done.stderr
@@ -223,7 +227,7 @@ def python_script(folder: Path, name: str, version: tuple[int, ...], bad: str = 
     """A program that says that it is this Python."""
     folder.mkdir(exist_ok=True)
     path = folder / name
-    path.write_text(f"#!/bin/sh\necho \"({version}, '{path}', '{bad}')\"\n")
+    path.write_text(f"#!/bin/sh\necho \"({version}, '{path}', '{bad}')\"\n", encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -234,7 +238,9 @@ def test_a_python_that_does_not_fit_gives_way_to_the_newest_that_does(version, t
     monkeypatch.setenv("PATH", str(tmp_path / "bin") + ":/usr/bin:/bin")
     first = python_script(tmp_path / "bin", "python3", version)
     python_script(tmp_path / "bin", "python3.14", (3, 14, 1), "it has no venv module, or no pip to put into one")
-    (tmp_path / "bin" / "python3.13").write_text("#!/bin/sh\nexit 127\n")  # as pyenv's when that version is not chosen
+    (tmp_path / "bin" / "python3.13").write_text(
+        "#!/bin/sh\nexit 127\n", encoding="utf-8"
+    )  # as pyenv's when that version is not chosen
     (tmp_path / "bin" / "python3.13").chmod(0o755)
     found = python_script(tmp_path / "bin", "python3.12", (3, 12, 1))
     assert pythons.choose_python(str(first)) == str(found)
@@ -284,7 +290,7 @@ def test_failures_are_told_apart(monkeypatch, output, said):
 def test_uv_uses_the_index_that_pip_is_set_to(tmp_path, monkeypatch):
     """A company's mirror that only pip knows of."""
     (tmp_path / "pip.conf").write_text(
-        "[global]\nindex-url = http://mirror.example/simple\ntrusted-host = mirror.example\n"
+        "[global]\nindex-url = http://mirror.example/simple\ntrusted-host = mirror.example\n", encoding="utf-8"
     )
     for name in ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX"):
         monkeypatch.delenv(name, raising=False)

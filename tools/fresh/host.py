@@ -22,7 +22,7 @@ OTHER_VARIABLES = (
 def output_of(*command: str) -> str:
     """What a command prints; nothing if it fails or is not there."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+        return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
 

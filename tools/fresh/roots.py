@@ -48,7 +48,7 @@ def base(suite: str, folder: Path) -> Path:
         wanted = ",".join(PACKAGES + PRESENT)
         command = ["debootstrap", "--variant=minbase", f"--include={wanted}", suite, part, *host.mirror()]
         environment = host.archive_proxy() | dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-        done = subprocess.run([*NAMESPACES, *command], env=environment, capture_output=True, text=True)
+        done = subprocess.run([*NAMESPACES, *command], env=environment, capture_output=True, encoding="utf-8")
         if done.returncode:
             raise CannotMakeRoots(f"debootstrap could not make {suite}:\n{(done.stdout + done.stderr)[-1500:]}")
         subprocess.run(["chroot", part, "useradd", "--create-home", "--shell=/bin/bash", "learner"], check=True)
@@ -89,7 +89,9 @@ class Root:
 
     def output(self, script: str) -> str:
         """What a short script prints, run by root."""
-        return subprocess.run(self.command("root", script), capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            self.command("root", script), capture_output=True, encoding="utf-8", check=True
+        ).stdout.strip()
 
     def start(self, who: str, script: str, log: Path) -> subprocess.Popen[bytes]:
         """Start a script; what it prints goes to `log`."""

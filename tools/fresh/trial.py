@@ -68,7 +68,7 @@ def wait_for_chapter_0(process: subprocess.Popen[bytes], port: int, log: Path) -
     while time.monotonic() < until:
         if process.poll() is not None:
             raise Failed(conclusion(log))
-        said = log.read_text(errors="replace")
+        said = log.read_text(errors="replace", encoding="utf-8")
         address = re.search(rf"http://(?:localhost|127\.0\.0\.1):{port}/lab/tree/(\S+\.ipynb)\?token=(\w+)", said)
         if address:
             try:
@@ -83,7 +83,7 @@ def look_at_chapter_0(port: int, path: str, token: str) -> None:
     """Open the printed address and read the notebook that the page then asks for."""
 
     def get(what: str) -> str:
-        with DIRECTLY.open(f"http://127.0.0.1:{port}/{what}?token={token}", timeout=20) as answer:
+        with DIRECTLY.open(f"http://127.0.0.1:{port}/{what}?token={token}", timeout=20, encoding="utf-8") as answer:
             return answer.read().decode()
 
     page = get(f"lab/tree/{path}")
@@ -96,7 +96,7 @@ def look_at_chapter_0(port: int, path: str, token: str) -> None:
 
 def conclusion(log: Path) -> str:
     """The line in which pytest counts last, else the last line that names an error, else the last one at all."""
-    said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    said = [line.strip() for line in log.read_text(errors="replace", encoding="utf-8").splitlines() if line.strip()]
     counts = [re.fullmatch(r"=*\s*(\d+ \w+.* in \d[\d.]*s.*?)\s*=*", line) for line in said]
     errors = [line for line in said if re.match(r"ERROR|Set-up stopped|\w+Error\b", line)]
     return ([match[1] for match in counts if match] or errors or said or ["nothing was printed"])[-1][:100]
@@ -104,5 +104,5 @@ def conclusion(log: Path) -> str:
 
 def megabytes(folder: Path) -> int:
     """Space that a folder takes on the disk."""
-    printed = subprocess.run(["du", "-sm", str(folder)], capture_output=True, text=True).stdout
+    printed = subprocess.run(["du", "-sm", str(folder)], capture_output=True, encoding="utf-8").stdout
     return int(printed.split()[0]) if printed else 0

@@ -70,7 +70,7 @@ def pip(venv, pins, *arguments):
     options += ["--only-binary", ":all:"] + list(arguments)
     descriptor, lock = tempfile.mkstemp(suffix=".txt")
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(pins)
         command = [python_of(venv), "-m", "pip", "install"] + options + ["--requirement", lock]
         code, text = run(command, dict(os.environ, PIP_NO_INPUT="1"), progress)
