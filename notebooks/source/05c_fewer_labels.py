@@ -557,10 +557,9 @@ with_turned = results | {"M2, turned": right_if_misled}
 fig, ax = plt.subplots(figsize=(7, 3.2))
 ax.axhline(0, color=GREY, lw=1)
 kinds = {"unlabelled images of the same kind": ("M2", GREEN, "-"), "turned by 90 degrees": ("M2, turned", RED, "--")}
-changes = {
-    k: (with_turned[m].mean(2) - results["network"].mean(2), c, ls)
-    for k, (m, c, ls) in kinds.items()
-}
+network_mean, changes = results["network"].mean(2), {}
+for k, (m, c, ls) in kinds.items():
+    changes[k] = with_turned[m].mean(2) - network_mean, c, ls
 accuracy_against_labels(ax, SIZES, changes)
 ax.set(xlabel="labels a class", ylabel="accuracy gained over network")
 legend = ax.legend(loc="upper right", fontsize=9)
