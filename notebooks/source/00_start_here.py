@@ -347,11 +347,9 @@ def bell_curve(mean, sigma):
 
 
 # %% [markdown]
-# What moves with the sliders comes from the function; what stays is a constant; `nats` is written below the picture.
-#
-# **Predict, then move:** how does $\mathcal L$ change when $\sigma$ is far too small? Far too large? Find the lowest value
-# that you can. Then leave $\mu$ at 18, where it does not belong, and look for the best $\sigma$. Is it larger or smaller
-# than the best one at $\mu=12$? Why?
+# **Predict, then move:** how does $\mathcal L$, written below the picture, change when $\sigma$ is far too small? Far too
+# large? Find the lowest value that you can. Then leave $\mu$ at 18, where it does not belong. Is the best $\sigma$ there
+# larger or smaller than at $\mu=12$? Why?
 
 # %%
 middles = (edges[1:] + edges[:-1]) / 2
