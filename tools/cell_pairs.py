@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from nbformat import NotebookNode
 
 ALIKE = 0.5
+WORDS = re.compile(r"\w+|[^\w\s]")
 EXERCISE = re.compile(r"exercise\(\s*[\"']([^\"']+)")
 
 
@@ -32,17 +33,25 @@ def successors(old: Sequence[NotebookNode], new: Sequence[NotebookNode], taken: 
         left = [cell for cell in old[a:b] if cell.id not in kept and cell.id not in found]
         right = [cell for cell in new[c:d] if cell.id in free]
         for one in left:
-            likeness = [(alike(one, other), -i) for i, other in enumerate(right)]
-            if likeness and max(likeness)[0] >= ALIKE:
-                found[one.id] = right.pop(-max(likeness)[1]).id
+            at = most_alike(one, right)
+            if at is not None:
+                found[one.id] = right.pop(at).id
     return found
 
 
-def alike(one: NotebookNode, other: NotebookNode) -> float:
-    """How much of the text of two cells is the same, from 0 to 1; 0 for cells of two types."""
-    if one.cell_type != other.cell_type:
-        return 0.0
-    return SequenceMatcher(None, one.source, other.source, autojunk=False).ratio()
+def most_alike(one: NotebookNode, others: Sequence[NotebookNode]) -> int | None:
+    """Which cell has most words in common with `one`, in order; none if they share less than `ALIKE` of them."""
+    matcher = SequenceMatcher(None, autojunk=False)
+    matcher.set_seq2(WORDS.findall(one.source))  # kept for all comparisons
+    best, found = ALIKE, None
+    for i, other in enumerate(others):
+        if other.cell_type != one.cell_type:
+            continue
+        matcher.set_seq1(WORDS.findall(other.source))
+        bounds = matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio  # the cheap ones are never below the last
+        if all(bound() > best or (found is None and bound() == best) for bound in bounds):
+            best, found = matcher.ratio(), i
+    return found
 
 
 def exercise_names(cells: Sequence[NotebookNode]) -> Iterator[tuple[str, tuple[str, str, int]]]:

@@ -5,6 +5,7 @@ copies, `backups/`, and in `.course/` the course's version that each copy was ma
 """
 
 import argparse
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +105,7 @@ def base_of(content: bytes | None, mine: NotebookNode, course: NotebookNode) -> 
     Raises:
         Unreadable: the file is not a copy of this chapter.
     """
-    made_from = mine
+    made_from = copy.deepcopy(mine)
     try:
         made_from = parse(content or b"")
     except Unreadable as error:
@@ -137,8 +138,9 @@ def trouble(error: Exception, name: str, folder: Path) -> str:
             f"{kept}: {error.strerror or error}. Is the disk full, is the file open elsewhere, "
             f"or may {shown(folder)} not be written? Mend that and start again"
         )
+    reason = str(error) if isinstance(error, Unreadable) else repr(error)
     return (
-        f"{kept}: {error}. Mend it, or move it away and start again for a fresh chapter; "
+        f"{kept}: {reason}. Mend it, or move it away and start again for a fresh chapter; "
         f"earlier versions may be in {shown(folder / BACKUPS)}"
     )
 
@@ -156,7 +158,7 @@ def update(chapters: Path, to: Path) -> tuple[list[str], bool]:
     for source in sources:
         try:
             line = refresh(source, folder)
-        except (Unreadable, CourseDamaged, OSError) as error:
+        except Exception as error:  # whatever it is, it must not keep the other chapters from the learner
             line = trouble(error, source.stem, to)
         lines += [line] if line else []
     gone = sorted(path for path in (to / BASES).glob("*.ipynb") if not (chapters / path.name).exists())

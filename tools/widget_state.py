@@ -14,12 +14,17 @@ MODEL = re.compile(r"[0-9a-f]{32}")
 
 
 def states(notebook: NotebookNode) -> dict[str, Any]:
-    return notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
+    """The saved models by name; none where the file holds something else in their place."""
+    found: Any = notebook.metadata
+    for name in ("widgets", STATE, "state"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def views(cell: NotebookNode) -> set[str]:
     """The widgets that a cell's outputs show."""
-    return {output.data[VIEW]["model_id"] for output in cell.get("outputs", []) if VIEW in output.get("data", {})}
+    shown = [output.data[VIEW] for output in cell.get("outputs", []) if VIEW in output.get("data", {})]
+    return {str(view.get("model_id")) if isinstance(view, dict) else str(view) for view in shown}
 
 
 def connected(names: set[str], models: dict[str, Any]) -> set[str]:
