@@ -552,14 +552,11 @@ for name, code in probed.items():
 # %% alt="Change of test accuracy against the network alone, for 1 to 100 labels a class. With unlabelled images of the same kind it starts at about 7 points and falls to zero. With turned images it starts far below zero and rises to zero at 10 labels."
 turned = np.rot90(images[train].reshape(-1, 8, 8), axes=(1, 2)).reshape(-1, 64)
 _, misled = all_m2(labelled, [alpha] * 5, turned)
-right_if_misled = (misled == labels[held_out])[..., num_valid:]
-with_turned = results | {"M2, turned": right_if_misled}
+results["M2, turned"] = (misled == labels[held_out])[..., num_valid:]
 fig, ax = plt.subplots(figsize=(7, 3.2))
 ax.axhline(0, color=GREY, lw=1)
 kinds = {"unlabelled images of the same kind": ("M2", GREEN, "-"), "turned by 90 degrees": ("M2, turned", RED, "--")}
-network_mean, changes = results["network"].mean(2), {}
-for k, (m, c, ls) in kinds.items():
-    changes[k] = with_turned[m].mean(2) - network_mean, c, ls
+changes = {k: (results[m].mean(2) - results["network"].mean(2), c, ls) for k, (m, c, ls) in kinds.items()}
 accuracy_against_labels(ax, SIZES, changes)
 ax.set(xlabel="labels a class", ylabel="accuracy gained over network")
 legend = ax.legend(loc="upper right", fontsize=9)
