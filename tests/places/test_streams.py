@@ -106,7 +106,9 @@ TERMINALS = {
 def test_the_doctor_reports(terminal: str, tmp_path: Path):
     """Real output: the arrows before the mends, the name of the 8×8 digits, a folder whose name has other letters."""
     folder = tmp_path / "é 数"
-    done = python("-m", "course_lib.doctor", env=TERMINALS[terminal] | {"COURSE_CACHE_DIR": str(folder)})
+    done = python(
+        "-m", "course_lib.doctor", env=TERMINALS[terminal] | {"COURSE_CACHE_DIR": str(folder), "COURSE_DATA_DIR": ""}
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert "This machine is ready." in done.stdout
