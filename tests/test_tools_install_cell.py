@@ -111,8 +111,10 @@ def test_pip_installs_the_course_from_its_repository_with_all_its_parts(tmp_path
     """What `git+ADDRESS@main` gives: the package with the explorers' browser code, from committed files alone."""
     repository = tmp_path / "course"
     shutil.copytree(ROOT / "course_lib", repository / "course_lib", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT"):
-        shutil.copy(ROOT / name, repository)
+    settings = "tools/jupyterlab/course_lib.json"
+    (repository / settings).parent.mkdir(parents=True)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT", settings):
+        shutil.copy(ROOT / name, repository / name)
     git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(repository)], check=True)
     for arguments in (["config", "uploadpack.allowFilter", "true"], ["add", "."], ["commit", "--quiet", "-m", "all"]):

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 BASE_PYTHON = getattr(sys, "_base_executable", sys.executable)
 NEWER = "9999.0"
+WITH_A_VENV = ("pip", "setuptools")
 
 
 def pinned(lock: str) -> list[tuple[str, str, str]]:
@@ -32,8 +33,9 @@ def pinned(lock: str) -> list[tuple[str, str, str]]:
 
 
 def wanted_here(lock: str) -> dict[str, str]:
-    """Name → version of what the lock file installs with this Python on this machine."""
-    return {name: version for name, version, marker in pinned(lock) if not marker or Marker(marker).evaluate()}
+    """Name → version of what the lock file installs with this Python on this machine, what comes with a venv left out."""
+    here = {name: version for name, version, marker in pinned(lock) if not marker or Marker(marker).evaluate()}
+    return {name: version for name, version in here.items() if name not in WITH_A_VENV}
 
 
 def wheel(name: str, version: str, requires: list[str], files: dict[str, bytes] | None = None) -> tuple[str, bytes]:
@@ -153,4 +155,4 @@ def installed_in(venv: Path) -> dict[str, str]:
     (packages,) = [*venv.glob("lib/python3*/site-packages"), *venv.glob("Lib/site-packages")]
     found = importlib.metadata.distributions(path=[str(packages)])
     names = {re.sub(r"[-_.]+", "-", d.metadata["Name"]).lower(): d.version for d in found}
-    return {name: version for name, version in names.items() if name not in ("pip", "setuptools")}
+    return {name: version for name, version in names.items() if name not in WITH_A_VENV}
