@@ -33,7 +33,7 @@ def pinned(lock: str) -> list[tuple[str, str, str]]:
 
 
 def wanted_here(lock: str) -> dict[str, str]:
-    """Name → version of what the lock file installs with this Python on this machine, what comes with a venv left out."""
+    """Name → version of what the lock file installs with this Python on this machine, but for a venv's own."""
     here = {name: version for name, version, marker in pinned(lock) if not marker or Marker(marker).evaluate()}
     return {name: version for name, version in here.items() if name not in WITH_A_VENV}
 
