@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tools.cell_ids import number_cells
 from tools.install_cell import install_cell
-from tools.repository import Repository
+from tools.repository import ROOT, Repository
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 METADATA = {
@@ -18,6 +18,11 @@ METADATA = {
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
 }
 FINAL_CELL = "from course_lib.exercises import require_all_passed\n\nrequire_all_passed()"
+KEPT = ("tags", "alt", "library", "again")  # `again`: why a cell does something else when it is run once more
+AGAIN_CELL = """import sys
+
+sys.path.insert(0, {root!r})
+from tools.run_again import run_again"""
 
 
 class NotebookError(Exception):
@@ -33,7 +38,7 @@ def read_source(path: Path) -> list[NotebookNode]:
     """The cells of a jupytext percent source, with only the metadata that the course uses."""
     cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent").cells
     for number, cell in enumerate(cells, start=1):
-        cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k in ("tags", "alt", "library")})
+        cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k in KEPT})
         if not cell.source.strip():
             raise NotebookError(f"{describe(cell, number)}: remove the empty cell")
     return cells
@@ -104,18 +109,24 @@ def learner_edition(path: Path, found: Repository | None = None) -> NotebookNode
 
 
 def solved_edition(path: Path) -> NotebookNode:
-    """Solutions in place and, at the end, the demand that every check passed; not executed."""
+    """Solutions in place, then the demand that every check passed, then every cell once more; not executed."""
     cells = read_source(path)
+    reasons = [cell.metadata.get("again", "") for cell in cells if cell.cell_type == "code"]
     for number, cell in enumerate(cells, start=1):
         if cell.cell_type == "code":
             cell.source = _split(cell, number)[1]
     if any("check" in cell.metadata.get("tags", []) for cell in cells):
         cells.append(new_code_cell(FINAL_CELL))
+    cells.append(new_code_cell(AGAIN_CELL.format(root=str(ROOT))))
+    for number, reason in enumerate(reasons, start=1):
+        cells.append(new_code_cell(f"run_again({number}, {reason!r})" if reason else f"run_again({number})"))
     return _notebook(cells)
 
 
 def _notebook(cells: list[NotebookNode]) -> NotebookNode:
     """A notebook whose cell ids depend on the cells' text alone, so that one edit changes one id."""
+    for cell in cells:
+        cell.metadata.pop("again", None)
     number_cells(cells)
     notebook = new_notebook(cells=cells, metadata=METADATA)
     nbformat.validate(notebook)
