@@ -58,6 +58,29 @@
     });
   }
 
+  // On paper: light colours, and formulas that are wider than the sheet made smaller. What the screen showed comes
+  // back afterwards. Solutions are printed where the reader has opened them.
+  const SHEET = 620; // pixels of text on a narrow sheet
+  const html = document.documentElement;
+  let theme = null; // of the screen, while a sheet is printed
+  const repaint = () => document.querySelectorAll(".course-explorer").forEach((root) => root.explorer?.repaint());
+  window.addEventListener("beforeprint", () => {
+    theme ??= html.dataset.theme;
+    html.dataset.theme = "light";
+    for (const formula of document.querySelectorAll('mjx-container[display="true"]')) {
+      const contents = document.createRange();
+      contents.selectNodeContents(formula.querySelector("mjx-math") ?? formula);
+      const { width } = contents.getBoundingClientRect();
+      if (width > SHEET) formula.style.setProperty("--on-paper", (SHEET / width).toFixed(3));
+    }
+    repaint();
+  });
+  window.addEventListener("afterprint", () => {
+    html.dataset.theme = theme ?? html.dataset.theme;
+    theme = null;
+    repaint();
+  });
+
   window.addEventListener("load", () => {
     if (document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')) requestAnimationFrame(() => setTimeout(showWidgets));
     whenFormulasAreSet();

@@ -17,6 +17,18 @@ RUN_AXE = """async (rules) =>
   .map((v) => `${v.impact} ${v.id}: ${v.nodes.length} × ` + v.nodes.slice(0, 3)
     .map((n) => n.target + " " + n.html.slice(0, 120)).join(" | "))"""
 
+# What the page looks like on a sheet: things that reach over its edge, code with a hidden end, dark colours.
+ON_PAPER = """() => {
+  const article = document.querySelector(".bd-article, .bd-article-container"), all = [...article.querySelectorAll("*")];
+  const edge = article.getBoundingClientRect().right + 2, style = (node) => getComputedStyle(node);
+  const beyond = all.filter((e) => e.getBoundingClientRect().right > edge
+    && !e.closest("mjx-assistive-mml, .ce-live, .visually-hidden"));
+  const cut = all.filter((e) => e.tagName == "PRE" && (style(e).whiteSpace == "pre"
+    || e.scrollWidth > e.clientWidth + 1 && style(e).overflowX != "visible"));
+  const dark = document.documentElement.dataset.theme != "light" || all.some((e) => e.classList.contains("ce-dark"));
+  return { beyond: beyond.slice(0, 5).map((e) => e.outerHTML.slice(0, 120)), cut: cut.length, dark };
+}"""
+
 
 @pytest.fixture(scope="module", params=pages())
 def opened(request: pytest.FixtureRequest, address: str, visit: VisitMaker) -> Iterator[Visit]:
@@ -46,6 +58,39 @@ def test_page_does_not_scroll_sideways_on_a_phone(opened: Visit):
     wide = opened.page.evaluate("() => document.documentElement.scrollWidth")
     opened.page.set_viewport_size({"width": 1280, "height": 900})
     assert wide <= 390
+
+
+def test_a_sheet_of_paper_shows_all_of_the_page_in_light_colours(opened: Visit):
+    """Printed from the dark theme; the screen shows afterwards what it showed before."""
+    page = opened.page
+    set_theme(page, "dark")
+    page.set_viewport_size({"width": 690, "height": 1000})
+    page.emulate_media(media="print")
+    try:
+        page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+        on_paper = page.evaluate(ON_PAPER)
+        page.evaluate("() => window.dispatchEvent(new Event('afterprint'))")
+    finally:
+        page.emulate_media(media="screen")
+        page.set_viewport_size({"width": 1280, "height": 900})
+    assert on_paper == {"beyond": [], "cut": 0, "dark": False}
+    assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"
+
+
+def test_the_browser_s_own_printing_does_all_that(address: str, visit: VisitMaker):
+    """The events come from the browser; and on the screen the same page has dark colours and cut code."""
+    with visit(address + "notebooks/05_variational_autoencoder.html") as seen:
+        settle(seen.page)
+        set_theme(seen.page, "dark")
+        seen.page.evaluate(f"() => addEventListener('beforeprint', () => {{ window.printed = ({ON_PAPER})(); }})")
+        on_screen = seen.page.evaluate(ON_PAPER)
+        seen.page.pdf(format="A4")
+        printed = seen.page.evaluate("() => window.printed")
+        assert on_screen["dark"]
+        assert on_screen["cut"] > 0
+        assert not printed["dark"]
+        assert seen.page.evaluate(ON_PAPER) == on_screen
+        seen.assert_quiet()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
