@@ -19,7 +19,8 @@ RUN_AXE = """async (rules) =>
 
 # What the page looks like on a sheet: things that reach over its edge, code with a hidden end, dark colours.
 ON_PAPER = """() => {
-  const article = document.querySelector(".bd-article, .bd-article-container"), all = [...article.querySelectorAll("*")];
+  const article = document.querySelector(".bd-article, .bd-article-container");
+  const all = [...article.querySelectorAll("*")];
   const edge = article.getBoundingClientRect().right + 2, style = (node) => getComputedStyle(node);
   const beyond = all.filter((e) => e.getBoundingClientRect().right > edge
     && !e.closest("mjx-assistive-mml, .ce-live, .visually-hidden"));
