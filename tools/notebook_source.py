@@ -22,7 +22,9 @@ KEPT = ("tags", "alt", "library", "again")  # `again`: why a cell does something
 AGAIN_CELL = """import sys
 
 sys.path.insert(0, {root!r})
-from tools.run_again import run_again"""
+from tools.run_again import run_again, watch
+
+watch()"""
 
 
 class NotebookError(Exception):
@@ -117,7 +119,7 @@ def solved_edition(path: Path) -> NotebookNode:
             cell.source = _split(cell, number)[1]
     if any("check" in cell.metadata.get("tags", []) for cell in cells):
         cells.append(new_code_cell(FINAL_CELL))
-    cells.append(new_code_cell(AGAIN_CELL.format(root=str(ROOT))))
+    cells.insert(0, new_code_cell(AGAIN_CELL.format(root=str(ROOT))))
     for number, reason in enumerate(reasons, start=1):
         cells.append(new_code_cell(f"run_again({number}, {reason!r})" if reason else f"run_again({number})"))
     return _notebook(cells)

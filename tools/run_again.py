@@ -1,17 +1,17 @@
 """Run a cell of a finished notebook once more, as a learner does: no error, the same text, the same models.
 
-The solved edition of a notebook ends with one `run_again(n)` for each of its code cells. Each starts from the
-notebook's last state: what a cell did to names, lists and models is undone afterwards.
+The solved edition of a notebook begins with `watch()` and ends with one `run_again(n)` for each of its code cells. Each
+starts from the notebook's last state: what a cell did to names, lists and models is undone afterwards.
 """
 
 import difflib
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from functools import cache
 from io import StringIO
-from typing import Any
-from unittest.mock import patch
+from typing import Any, TextIO
 
 import jax
 import jax.numpy as jnp
@@ -28,23 +28,31 @@ class RunAgainError(AssertionError):
     """A cell that cannot be run again, or that then does something else; the message names it."""
 
 
+def watch() -> None:
+    """From the next cell on, remember what each cell says, as long as no cell is run again."""
+    _watched.clear()
+    sys.stdout = _Tee(sys.stdout)
+    events = get_ipython().events
+    events.register("pre_run_cell", _begin)
+    events.register("post_run_cell", _end)
+
+
 def run_again(number: int, differs: str = "") -> None:
-    """Run the code cell whose execution count was `number`; the first call remembers the notebook's state.
+    """Run the `number`-th watched cell; the first call remembers the notebook's state.
 
     Args:
         differs: why its text, or a model that it changes, is another one than after the first run; "" if not.
     """
     shell, state = get_ipython(), _last_state()
-    source, printed, results = shell.history_manager.input_hist_raw[number], StringIO(), _Results()
-    with redirect_stdout(printed), patch("sys.displayhook", results):
+    (source, before), printed = _watched[number - 1], StringIO()
+    with redirect_stdout(printed):
         outcome = shell.run_cell(source, store_history=False)
     changed = state.restore()
     where = f"cell {number} ({source.strip().splitlines()[0][:60]}), run again,"
     error = outcome.error_before_exec or outcome.error_in_exec
     if error is not None:
         raise RunAgainError(f"{where} raises {type(error).__name__}: {error}")
-    before = _first_text(shell.history_manager.outputs.get(number, []))
-    after = _text([printed.getvalue()], results)
+    after = _text(printed.getvalue(), outcome.result)
     found = [f"prints something else\n{_difference(before, after)}"] if before != after else []
     found += [f"changes {', '.join(changed)}, which an earlier cell made"] if changed else []
     if found and not differs:
@@ -77,17 +85,40 @@ class _State:
         return sorted(changed)
 
 
+_watched: list[tuple[str, str]] = []  # source and text of each cell so far
+
+
+class _Tee:
+    """A stream that also remembers what the present cell writes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.seen: StringIO | None = None  # until the first watched cell begins
+
+    def write(self, text: str) -> int:
+        if self.seen is not None:
+            self.seen.write(text)
+        return self.stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def _begin(_: Any) -> None:
+    sys.stdout.seen = StringIO()
+
+
+def _end(outcome: Any) -> None:
+    if sys.stdout.seen is not None:
+        _watched.append((outcome.info.raw_cell, _text(sys.stdout.seen.getvalue(), outcome.result)))
+
+
 @cache
 def _last_state() -> _State:
+    events = get_ipython().events
+    events.unregister("pre_run_cell", _begin)
+    events.unregister("post_run_cell", _end)
     return _State(get_ipython().user_ns)
-
-
-class _Results(list[str]):
-    """The texts of values that stand at the end of a cell."""
-
-    def __call__(self, value: Any) -> None:
-        if value is not None:
-            self.append(get_ipython().display_formatter.format(value)[0].get("text/plain", ""))
 
 
 def _copied(value: Any) -> Any:
@@ -123,13 +154,10 @@ def _variables(value: Any) -> Iterator[nnx.Variable]:
             waiting += vars(value).values()
 
 
-def _first_text(outputs: list[Any]) -> str:
-    printed = [part for o in outputs if o.output_type == "out_stream" for part in o.bundle["stream"]]
-    return _text(printed, [o.bundle.get("text/plain", "") for o in outputs if o.output_type == "execute_result"])
-
-
-def _text(printed: list[str], results: list[str]) -> str:
-    return ADDRESS.sub("at ...", "\n".join(["".join(printed), *results]))
+def _text(printed: str, value: Any) -> str:
+    """What a cell printed, then the value that stood at its end."""
+    shown = "" if value is None else get_ipython().display_formatter.format(value)[0].get("text/plain", "")
+    return ADDRESS.sub("at ...", printed + shown)
 
 
 def _difference(before: str, after: str) -> str:

@@ -597,7 +597,7 @@ print(f"entropy of the data:    {target.entropy():.3f}")
 # %% [markdown]
 # One full training step: loss and gradient on a batch, then an optimizer moves the parameters.
 
-# %%
+# %% again="it trains the same flow for one step more"
 optimizer = nnx.Optimizer(flow, optax.adam(1e-3), wrt=nnx.Param)
 
 
@@ -615,7 +615,7 @@ print(f"before the step {before:.3f}, after it {after:.3f} nats on the same batc
 # Some two and a half thousand such steps, with a learning rate that falls to zero, make a model. `fit` repeats them, and keeps
 # the state that is best on the validation points.
 
-# %%
+# %% again="it trains the same flow for 32 epochs more"
 epochs, batch_size = 32, 256
 schedule = optax.cosine_decay_schedule(2e-3, epochs * (len(train) // batch_size))
 history = fit(

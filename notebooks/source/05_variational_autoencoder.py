@@ -997,7 +997,7 @@ def negative_elbo(model, batch, key):
     return -model.elbo(key, batch).mean()
 
 
-# %%
+# %% again="it trains the same VAE for four steps more"
 @nnx.jit
 def train_step(model, optimizer, batch, key):
     loss, gradients = nnx.value_and_grad(negative_elbo)(model, batch, key)
@@ -1014,7 +1014,7 @@ for i in range(4):
 # Step 0 is worse than fair coins: random weights are wrong and sure of it. The loop does this for all batches, 40 times, and
 # keeps the state that is best on validation images.
 
-# %% alt="Loss against epoch for training and validation images: both fall steeply within five epochs from above 200 nats, then slowly; the training curve ends lower than the validation curve."
+# %% alt="Loss against epoch for training and validation images: both fall steeply within five epochs from above 200 nats, then slowly; the training curve ends lower than the validation curve." again="it trains the same VAE for 40 epochs more"
 history = fit(
     vae, negative_elbo, train, key=jax.random.key(12), epochs=40, optimizer=optax.adam(4e-3), validation=valid
 )

@@ -448,7 +448,7 @@ for name, (model, *_) in networks.items():
 # %% [markdown]
 # **Predict:** one network has six times as many parameters as the other. Whose file of test images will be shorter?
 
-# %%
+# %% again="it trains the same networks further"
 weighed = {"gzip": len(gzip.compress(np.packbits(test_28.astype(bool)).tobytes(), 9))}
 for name, (model, epochs, rate) in networks.items():
     settings = {"key": jax.random.key(2), "optimizer": optax.adam(rate), "validation": valid_28, "progress": False}

@@ -430,7 +430,7 @@ for a, answer in zip(ALPHAS, tried, strict=True):
 #
 # **Predict.** Now all sizes. Where will M2 lead, and where will nothing be left to gain?
 
-# %%
+# %% again="its table has the row of a later model, too"
 m2_params, m2_answers = all_m2(labelled, [alpha] * 5)
 results["M2"] = (m2_answers == labels[held_out])[..., num_valid:]
 print(header)

@@ -256,7 +256,7 @@ AUTOREGRESSIVE, FLOWS, LATENT = ("NADE", "MADE", "PixelCNN"), ("RealNVP", "MAF",
 # %% [markdown]
 # **Predict:** which family will need the fewest nats? Which is fastest to train, which to sample from?
 
-# %%
+# %% again="it trains the same models further"
 grey, levels = (x_train, x_valid), (k_train, k_valid)
 recipes = {
     "NADE": (negative_log_likelihood, *grey, 14, 5e-3),
@@ -353,7 +353,7 @@ def sample(name, key, n=100, temperature=1.0):
     return flow_images(model, base, temperature) if name in FLOWS else vae_images(model, z, u, temperature)
 
 
-# %%
+# %% again="it measures times"
 def milliseconds(name):
     """For one image, in a batch of 100, compiled before."""
     run = lambda: jax.block_until_ready(sample(name, jax.random.key(2)))  # noqa: E731

@@ -76,7 +76,9 @@ def test_splines_are_the_identity_far_outside(size):
 
 
 @hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
-@hypothesis.given(st.lists(st.integers(1, 3), max_size=3), st.integers(1, 9), st.floats(0.5, 20), st.integers(0, 1000))
+@hypothesis.given(
+    st.sampled_from([(), (3,), (2, 1, 3)]), st.sampled_from([1, 2, 9]), st.floats(0.5, 20), st.integers(0, 1000)
+)  # few shapes: each is compiled
 def test_splines_of_any_shape_come_back_and_increase(batch, num_bins, bound, seed):
     rng = np.random.default_rng(seed)
     z = jnp.asarray(rng.normal(size=batch) * bound, jnp.float32)
@@ -87,7 +89,7 @@ def test_splines_of_any_shape_come_back_and_increase(batch, num_bins, bound, see
     back, log_slope_back = rational_quadratic_inverse(x, *knots)
     slack = {"rtol": 1e-4, "atol": 1e-4 * bound * max(1, float(np.exp(-np.min(log_slope))))}  # flat pieces lose digits
     np.testing.assert_allclose(back, z, **slack)
-    assert log_slope_back.shape == tuple(batch)
+    assert log_slope_back.shape == batch
     assert np.isfinite(log_slope).all()
 
 
