@@ -83,7 +83,7 @@ def look_at_chapter_0(port: int, path: str, token: str) -> None:
     """Open the printed address and read the notebook that the page then asks for."""
 
     def get(what: str) -> str:
-        with DIRECTLY.open(f"http://127.0.0.1:{port}/{what}?token={token}", timeout=20, encoding="utf-8") as answer:
+        with DIRECTLY.open(f"http://127.0.0.1:{port}/{what}?token={token}", timeout=20) as answer:
             return answer.read().decode()
 
     page = get(f"lab/tree/{path}")
