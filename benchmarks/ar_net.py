@@ -20,6 +20,7 @@ from scipy.signal import correlate
 from sklearn.linear_model import Lasso
 from statsmodels.tsa.ar_model import AutoReg
 
+from benchmarks.arguments import integer
 from course_lib.autoregressive import (
     ArNet,
     LinearAr,
@@ -132,10 +133,14 @@ def measure(orders: list[int], length: int, turns: int) -> dict[str, np.ndarray]
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--length", type=int, default=20_000, help="values in the series")
-    parser.add_argument("--orders", type=int, nargs="+", default=[10, 20, 50, 100, 200, 500])
-    parser.add_argument("--turns", type=int, default=3, help="turns of each method; the fastest counts")
+    parser.add_argument("--length", type=integer(100), default=20_000, help="values in the series")
+    parser.add_argument("--orders", type=integer(1), nargs="+", default=[10, 20, 50, 100, 200, 500])
+    parser.add_argument("--turns", type=integer(1), default=3, help="turns of each method; the fastest counts")
     args = parser.parse_args()
+    if 4 * max(args.orders) > args.length:
+        parser.error(
+            f"--orders: {max(args.orders)} lags need {4 * max(args.orders):,} values; --length is {args.length:,}."
+        )
     results, half = measure(args.orders, args.length, args.turns), len(args.orders) // 2
     print(f"N = {args.length:,}; seconds (sTPE) for p =")
     print(f"{'':26}" + "".join(f"{p:>16,}" for p in args.orders) + f"{'exponent':>10}")

@@ -27,7 +27,8 @@ import numpy as np
 import optax
 from flax import nnx
 
-from benchmarks.density.data import read_arrays
+from benchmarks.arguments import folder, integer, positive, readable_file, seed
+from benchmarks.density.data import read_mnist
 from course_lib.command import run_command
 from course_lib.probability import normal_log_prob, standard_normal_log_prob
 from course_lib.vae import Vae, regularized_loss
@@ -64,13 +65,9 @@ def load(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises: ValueError: no .npz file, a key is missing, images of another shape.
     """
-    arrays = read_arrays(path, ("x_train", "x_test"))
-    for name, images in arrays.items():
-        if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
-            raise ValueError(f"{path}: {name} is {images.dtype}{list(images.shape)}; expected uint8 (n, 28, 28).")
-    grey = {name: images.reshape(-1, 784).astype(np.float32) / 255 for name, images in arrays.items()}
+    train, test = (images.reshape(-1, 784).astype(np.float32) / 255 for images in read_mnist(path))
     rng = np.random.default_rng(BINARIZATION_SEED)
-    return grey["x_train"], (rng.random(grey["x_test"].shape, np.float32) < grey["x_test"]).astype(np.float32)
+    return train, (rng.random(test.shape, np.float32) < test).astype(np.float32)
 
 
 def weighted_draws(model: Vae, x: jax.Array, key: jax.Array, num_samples: int, chosen: int) -> tuple[jax.Array, ...]:
@@ -214,20 +211,18 @@ def row(name: str, args: argparse.Namespace, grey: np.ndarray, test: np.ndarray,
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mnist", type=Path, metavar="FILE", required=True, help="mnist.npz")
+    parser.add_argument("--mnist", type=readable_file, metavar="FILE", required=True, help="mnist.npz")
     parser.add_argument("--models", nargs="+", choices=RECIPES, default=["vae"], help="which (default: vae)")
-    parser.add_argument("--minutes", type=float, default=40.0, help="of training, for all models (default: 40)")
-    parser.add_argument("--samples", type=int, default=5000, help="importance samples a test image (default: 5000)")
-    parser.add_argument("--test-images", type=int, default=10_000, help="so many, drawn by the seed (default: all)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="where a run is saved, to go on from")
-    args = parser.parse_args(argv)
-    if not (args.minutes > 0 and math.isfinite(args.minutes)):
-        parser.error(f"--minutes is {args.minutes}; expected a number greater than 0.")
-    for name in ("samples", "test_images"):
-        if getattr(args, name) < 2:
-            parser.error(f"--{name.replace('_', '-')} is {getattr(args, name)}; expected at least 2.")
-    return args
+    parser.add_argument("--minutes", type=positive, default=40.0, help="of training, for all models (default: 40)")
+    parser.add_argument(
+        "--samples", type=integer(2), default=5000, help="importance samples a test image (default: 5000)"
+    )
+    parser.add_argument(
+        "--test-images", type=integer(2), default=10_000, help="so many, drawn by the seed (default: all)"
+    )
+    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--checkpoint", type=folder, metavar="FOLDER", help="where a run is saved, to go on from")
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ import gzip
 import io
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ import numpy as np
 from flax import nnx
 from PIL import Image
 
+from benchmarks.arguments import integer
 from course_lib.autoregressive import Made, negative_log_likelihood
 from course_lib.coding import compress, decompress
 from course_lib.command import run_command
@@ -63,12 +65,17 @@ def promise(model: Any, x: np.ndarray) -> float:
 def main() -> None:
     """Train, compress, decompress, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mnist", help="folder that holds mnist.npz; without it the 8×8 digits are used")
-    parser.add_argument("--epochs", type=int, default=30, help="of MADE; the VAE gets three times as many")
-    parser.add_argument("--images", type=int, help="how many test images (default: 500, with --mnist 2000)")
+    parser.add_argument(
+        "--mnist", type=Path, metavar="FOLDER", help="folder that holds mnist.npz; without it the 8×8 digits are used"
+    )
+    parser.add_argument("--epochs", type=integer(1), default=30, help="of MADE; the VAE gets three times as many")
+    parser.add_argument("--images", type=integer(1), help="how many test images (default: 500, with --mnist 2000)")
     given = parser.parse_args()
     given.images = given.images or (2000 if given.mnist else 500)
-    data = mnist(given.mnist) if given.mnist else digits_8x8()
+    try:
+        data = mnist(given.mnist) if given.mnist else digits_8x8()
+    except (FileNotFoundError, PermissionError, ValueError) as error:
+        parser.error(f"--mnist: {error}")
     kept_back = data.test.images if given.mnist else np.concatenate([data.test.images, data.valid.images])
     train, test = (np.asarray(binarize(flatten(images))) for images in (data.train.images, kept_back))
     test = test[: given.images]

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Locator
 
+from benchmarks.arguments import integer
 from course_lib.command import run_command
 from course_lib.explorers import Explorer
 from tests.browser.chromium import chromium, visit
@@ -137,7 +138,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.explorers", description=__doc__.splitlines()[0])
-    parser.add_argument("--moves", type=int, default=200, help="moves of the mouse for each explorer")
+    parser.add_argument("--moves", type=integer(1), default=200, help="moves of the mouse for each explorer")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     options = parser.parse_args(arguments)
     if not (SITE / "index.html").is_file():

@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell
 
 from course_lib.command import run_command
 from tools.build_notebooks import ROOT, sources
-from tools.notebook_source import learner_edition, solved_edition
+from tools.notebook_source import NotebookError, learner_edition, solved_edition
 
 MOST_SECONDS, MOST_MIB = 60.0, 2048.0
 LONGER = {"06_one_yardstick": 120.0}  # it trains a model of each family
@@ -101,7 +101,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     editions = {"learner": learner_edition, **({"solved": solved_edition} if options.solved else {})}
     rows = []
-    for source in sources(ROOT, options.names):
+    try:
+        chosen = sources(ROOT, options.names)
+    except NotebookError as error:
+        parser.error(str(error))
+    for source in chosen:
         for edition, make in editions.items():
             with tempfile.TemporaryDirectory() as cache:
                 rows.append(Row(source.stem, edition, measure(make(source), cache), measure(make(source), cache)))

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from benchmarks.arguments import integer, positive
 from course_lib.autoregressive import Made, Nade, OrderlessNade
 from course_lib.autoregressive.pixel_sampling import pixel_drawer
 from course_lib.autoregressive.pixelcnn import PixelCNN
@@ -135,11 +136,16 @@ def measure(row: Row, turns: int, seconds: float) -> dict[str, Any]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="*", default=list(MODELS), help="rows, by the beginning of their names")
-    parser.add_argument("--samples", type=int, default=64)
-    parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5.0, help="budget of each naive loop in a turn")
+    parser.add_argument(
+        "--models", nargs="+", metavar="NAME", default=list(MODELS), help="rows, by the beginning of their names"
+    )
+    parser.add_argument("--samples", type=integer(1), default=64)
+    parser.add_argument("--turns", type=integer(1), default=5)
+    parser.add_argument("--seconds", type=positive, default=5.0, help="budget of each naive loop in a turn")
     wanted = parser.parse_args()
+    for beginning in wanted.models:
+        if not any(name.startswith(beginning) for name in MODELS):
+            parser.error(f"--models: no row begins with {beginning!r}; choose from {', '.join(MODELS)}.")
     print(f"{wanted.samples} samples of {SIDE}x{SIDE} on {jax.devices()[0].platform}, {wanted.turns} turns")
     print(f"{'':27}{'sample [s] (min – max)':>26}{'loop [s]':>12}{'ratio':>8}{'scan [s]':>12}{'ratio':>8}   differ")
     for name, build in MODELS.items():

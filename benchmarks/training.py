@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+from benchmarks.arguments import integer
 from course_lib.command import run_command
 from course_lib.training.epoch import epoch_order, epoch_program
 
@@ -79,7 +80,7 @@ def measure(sizes: list[int], batch_size: int, repeats: int) -> dict[str, float]
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5, help="turns of each loop; the fastest counts")
+    parser.add_argument("--repeats", type=integer(1), default=5, help="turns of each loop; the fastest counts")
     repeats = parser.parse_args().repeats
     print(f"{'':24}   scan ms/step   loop ms/step   loop/scan    cpu   compile scan s   loop s")
     for sizes, batch_size in [([64, 16, 64], 64), ([784, 400, 20, 400, 784], 128)]:

@@ -30,11 +30,6 @@ def test_what_cannot_be_run_is_refused(given):
         bounds.arguments(["--mnist", "mnist.npz", *given])
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path, capsys):
-    assert bounds.main(["--mnist", str(tmp_path / "none.npz")]) == 2
-    assert "none.npz" in capsys.readouterr().err
-
-
 def test_a_run_reports_one_json_line_and_goes_on_from_its_folder(mnist, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bounds, "RECIPES", {"vae": TINY})
     given = ["--mnist", str(mnist), "--samples", "5", "--test-images", "6", "--checkpoint", str(tmp_path / "runs")]

@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tools.serve_book", description=(__doc__ or "").split(":")[0])
     parser.add_argument("--port", type=int, default=8000, help="the port; the next free one is taken if it is in use")
     port = parser.parse_args(arguments).port
+    if not 0 <= port <= 65535:
+        parser.error(f"--port is {port}; expected a number from 0 (any free port) to 65535.")
     if not (SITE / "index.html").is_file():
         print("There is no website yet: run `make book`.", file=sys.stderr)
         return 1

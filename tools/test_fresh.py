@@ -82,6 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="start the course alone; no tests, no notebooks")
     parser.add_argument("--keep", action="store_true", help="leave the roots in which it was tried")
     options = parser.parse_args(arguments)
+    if options.root and options.root.exists() and not options.root.is_dir():
+        parser.error(f"--root: {options.root} is no folder.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="course-fresh-") as passing:
@@ -90,7 +92,10 @@ def main(arguments: list[str] | None = None) -> int:
         LOGS.mkdir(parents=True, exist_ok=True)
         try:
             check_machine()
-            commit = git("rev-parse", "--verify", f"{options.commit}^{{commit}}")
+            try:
+                commit = git("rev-parse", "--verify", f"{options.commit}^{{commit}}")
+            except subprocess.CalledProcessError:
+                parser.error(f"--commit: this repository has no commit {options.commit!r}.")
             print(f"Commit {commit[:7]}" + (", without what is not committed yet" if git("status", "-s") else ""))
             for suite in options.suites:
                 print(f"{suite}: a bare root", flush=True)

@@ -13,8 +13,8 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from benchmarks.arguments import folder, new_file, positive, readable_file, seed
 from benchmarks.density.classical import bernoulli, chow_liu, mixtures, parzen
 from benchmarks.density.data import load_binary
 from benchmarks.density.latent import darn
@@ -42,25 +42,29 @@ RECIPES = {
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", nargs="?", type=Path, help="an .npz file with train, valid and test")
-    parser.add_argument("--mnist", type=Path, metavar="FILE", help="instead: mnist.npz, with dynamic binarization")
+    parser.add_argument("file", nargs="?", type=readable_file, help="an .npz file with train, valid and test")
+    parser.add_argument(
+        "--mnist", type=readable_file, metavar="FILE", help="instead: mnist.npz, with dynamic binarization"
+    )
     parser.add_argument("--models", nargs="+", metavar="NAME", help=(
         f"which, of {', '.join(RECIPES)}; with --mnist: {', '.join(MNIST_RECIPES)} "
         "(default: all but pixelcnn, which takes hours)"))  # fmt: skip
-    parser.add_argument("--minutes", type=float, help="time for everything (default: 15; with --mnist: 40)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", metavar="FOLDER", help="where pixelcnn saves its epochs and goes on from")
-    parser.add_argument("--json", type=Path, help="write the JSON lines to this file too")
+    parser.add_argument("--minutes", type=positive, help="time for everything (default: 15; with --mnist: 40)")
+    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument(
+        "--checkpoint", type=folder, metavar="FOLDER", help="where pixelcnn saves its epochs and goes on from"
+    )
+    parser.add_argument("--json", type=new_file, help="write the JSON lines to this file too")
     args = parser.parse_args(argv)
     if (args.file is None) == (args.mnist is None):
         parser.error("name one file: FILE.npz, or --mnist mnist.npz.")
     args.minutes = args.minutes if args.minutes is not None else (15.0 if args.mnist is None else 40.0)
     args.recipes = RECIPES if args.mnist is None else MNIST_RECIPES
     args.models = args.models or [name for name in args.recipes if name != "pixelcnn"]  # which takes hours
-    if not args.minutes > 0:
-        parser.error(f"--minutes is {args.minutes}; expected a number greater than 0.")
     if unknown := [name for name in args.models if name not in args.recipes]:
         parser.error(f"no model is called {', '.join(unknown)}; choose from {', '.join(args.recipes)}.")
+    if args.models == ["all"]:
+        parser.error("all is a mixture of the other models; name at least one of them as well.")
     return args
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from benchmarks.density.data import Binary, read_arrays
+from benchmarks.density.data import Binary, read_mnist
 from benchmarks.density.logistic import mixed
 from benchmarks.density.neural import log_prob, parameters, train
 from benchmarks.density.pixelcnn import pixelcnn
@@ -28,13 +28,9 @@ def load_mnist(path: str | Path) -> Binary:
 
     Raises: ValueError: no .npz file, a key is missing, images of another shape.
     """
-    arrays = read_arrays(Path(path), ("x_train", "x_test"))
-    for name, images in arrays.items():
-        if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
-            raise ValueError(f"{path}: {name} is {images.dtype}{list(images.shape)}; expected uint8 (n, 28, 28).")
-    if len(arrays["x_train"]) <= VALIDATION:
-        raise ValueError(f"{path}: x_train has {len(arrays['x_train'])} images; more than {VALIDATION} are needed.")
-    grey = {name: images.reshape(-1, 784).astype(np.float32) / 255 for name, images in arrays.items()}
+    train, test = read_mnist(path, least=VALIDATION + 1)
+    images = {"x_train": train, "x_test": test}
+    grey = {name: part.reshape(-1, 784).astype(np.float32) / 255 for name, part in images.items()}
     rng = np.random.default_rng(BINARIZATION_SEED)
     test, valid = (
         (rng.random(x.shape, np.float32) < x).astype(np.float32)

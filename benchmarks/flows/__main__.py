@@ -12,12 +12,11 @@ Test data are read once for each row. Ratios are of medians within one run.
 
 import argparse
 import logging
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
+from benchmarks.arguments import folder, new_file, positive, readable_file, seed
 from benchmarks.flows.compiling import compile_times
 from benchmarks.flows.images import digits
 from benchmarks.flows.mnist import load_levels, mnist
@@ -37,23 +36,21 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=(
         f"which, of {', '.join(PARTS)} (default: all; mnist only with --mnist)"))  # fmt: skip
-    parser.add_argument("--minutes", type=float, default=30.0, help="time for everything (default: 30)")
-    parser.add_argument("--mnist", type=Path, metavar="FILE", help="mnist.npz, for the part mnist")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="where mnist saves its epochs, to go on from")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON lines to this file too")
+    parser.add_argument("--minutes", type=positive, default=30.0, help="time for everything (default: 30)")
+    parser.add_argument("--mnist", type=readable_file, metavar="FILE", help="mnist.npz, for the part mnist")
+    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument(
+        "--checkpoint", type=folder, metavar="FOLDER", help="where mnist saves its epochs, to go on from"
+    )
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="write the JSON lines to this file too")
     args = parser.parse_args(argv)
     if unknown := [name for name in args.parts if name not in PARTS]:
         parser.error(f"no part is called {', '.join(unknown)}; choose from {', '.join(PARTS)}.")
-    if not (args.minutes > 0 and math.isfinite(args.minutes)):
-        parser.error(f"--minutes is {args.minutes}; expected a number greater than 0.")
     if "mnist" in args.parts and args.mnist is None:
         parser.error("the part mnist needs its images: --mnist FILE.")
     args.parts = [name for name in PARTS if name in (args.parts or [n for n in PARTS if n != "mnist" or args.mnist])]
     if args.checkpoint is not None and "mnist" not in args.parts:
         parser.error("--checkpoint belongs to the part mnist: name it, with --mnist FILE.")
-    if args.json is not None and not args.json.parent.is_dir():
-        parser.error(f"--json: {args.json.parent} is no folder.")
     return args
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from benchmarks.density.data import read_arrays
+from benchmarks.density.data import read_mnist
 from benchmarks.flows.images import image_record, logit_loss, standardized
 from benchmarks.flows.run import Record, Run
 from course_lib.flows import MAF
@@ -37,13 +37,7 @@ def load_levels(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Raises: ValueError: no .npz file, a key is missing, images of another shape, or too few.
     """
-    arrays = read_arrays(path, ("x_train", "x_test"))
-    for name, images in arrays.items():
-        if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
-            raise ValueError(f"{path}: {name} is {images.dtype}{list(images.shape)}; expected uint8 (n, 28, 28).")
-    train, test = (images.reshape(-1, 784) for images in arrays.values())
-    if len(train) <= VALIDATION:
-        raise ValueError(f"{path}: x_train has {len(train)} images; more than {VALIDATION} are needed.")
+    train, test = (images.reshape(-1, 784) for images in read_mnist(path, least=VALIDATION + 1))
     return train[:-VALIDATION], train[-VALIDATION:], test
 
 

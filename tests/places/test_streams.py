@@ -138,7 +138,7 @@ def test_a_benchmark_prints_its_table_and_its_errors(encoding: str, tmp_path: Pa
     assert row["test_nll_nats"] == json.loads(done.stdout.splitlines()[-1])["test_nll_nats"]
     wrong = python("-m", "benchmarks.density", tmp_path / "数.npz", env=terminal)
     assert wrong.returncode == 2
-    assert "is no file" in wrong.stderr
+    assert "is not there" in wrong.stderr
     assert "Traceback" not in wrong.stderr
 
 
