@@ -1,6 +1,7 @@
 """Range coding with an autoregressive model: each pixel costs −log₂ of its conditional probability."""
 
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -10,8 +11,11 @@ from flax import nnx
 
 from course_lib.autoregressive import BinaryAutoregressive, SingleStackPixelCNN
 from course_lib.autoregressive.discretized import Bernoulli
+from course_lib.coding.container import CodingError
 from course_lib.coding.entropy_coder import stream
-from course_lib.validation import require_finite, require_positive
+from course_lib.validation import require_finite
+
+MOST_IMAGES = 2**16 - 1  # in one pass: what the file has room for
 
 
 @partial(jax.jit, static_argnums=0)
@@ -39,7 +43,8 @@ class AutoregressiveCode:
     however little, cannot be decoded. The last batch is filled up with zeros.
 
     Args: model: without classes; batch_size: images in one pass, written to the file.
-    Raises: ValueError: from the methods: probabilities that are not finite.
+    Raises: ValueError: a batch size that the file has no room for; from the methods: probabilities that are not
+        finite; CodingError: more images are asked for than the file can hold.
     Numerics: bit for bit on the machine that wrote the file; another processor or another version of JAX may round
         otherwise, which the checksum of the pixels reveals.
     Taught in: 05a_the_bits_are_real, "An autoregressive model is a code".
@@ -47,8 +52,9 @@ class AutoregressiveCode:
 
     kind = 0
 
-    def __init__(self, model: BinaryAutoregressive | SingleStackPixelCNN, batch_size: int = 128) -> None:
-        require_positive(batch_size, "batch_size")
+    def __init__(self, model: BinaryAutoregressive | SingleStackPixelCNN, batch_size: Integral | int = 128) -> None:
+        if not (isinstance(batch_size, Integral) and 1 <= batch_size <= MOST_IMAGES):
+            raise ValueError(f"batch_size is {batch_size!r}; expected a whole number from 1 to {MOST_IMAGES}.")
         binary = isinstance(model, BinaryAutoregressive)
         self.graphdef, self.state = nnx.split(model)
         self.likelihood = Bernoulli() if binary else model.likelihood
@@ -81,9 +87,16 @@ class AutoregressiveCode:
     def decode(self, words: np.ndarray, count: int) -> np.ndarray:
         """The symbols (n, d) again."""
         coder, family, found = stream().queue.RangeDecoder(words), stream().model.Categorical(perfect=False), []
+        there = 32 * len(words) + 64  # bits
         for start in range(0, count, self.batch_size):
             known, n = np.zeros((self.batch_size, self.ordering.size), np.int32), min(self.batch_size, count - start)
             for t in self.ordering:
-                known[:n, t] = coder.decode(family, self.probabilities(self.conditionals(known)[:, t], n))
+                p = self.probabilities(self.conditionals(known)[:, t], n)
+                known[:n, t] = coder.decode(family, p)
+                there += 0.99 * np.log2(np.maximum(p[np.arange(n), known[:n, t]], 2.0**-24)).sum()
+                if there < 0:
+                    raise CodingError(
+                        f"{count} images hold more bits than the file: its header is wrong. Copy it again."
+                    )
             found.append(known[:n])
         return np.concatenate(found)

@@ -74,8 +74,12 @@ class BitsBackCode:
         """The symbols (n, d), and the random words that lay under them. Raises: CodingError: they are not there."""
         try:
             coder = stream().stack.AnsCoder(words)
-            symbols = np.stack([self.take(coder) for _ in range(count)])[::-1]
-            return symbols, coder.get_compressed(unseal=True)
+            images = []
+            while len(images) < count:
+                if not coder.num_valid_bits():
+                    raise ValueError(f"the stack is empty after {len(images)} of {count} images")
+                images.append(self.take(coder))
+            return np.stack(images)[::-1], coder.get_compressed(unseal=True)
         except (ValueError, KeyError, AssertionError) as error:
             raise CodingError("the code does not end where it began: another model or machine wrote it.") from error
 

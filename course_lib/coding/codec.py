@@ -1,5 +1,6 @@
 """Any model is a compressor: images to a file and back, without a loss."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,25 @@ from course_lib.vae import Vae
 from course_lib.validation import require_binary, require_event_shape
 
 
-def code_of(model: Any, levels: int | None = None, batch_size: int = 128) -> AutoregressiveCode | BitsBackCode:
+def code_of(
+    model: Any, levels: Integral | int | None = None, batch_size: Integral | int = 128
+) -> AutoregressiveCode | BitsBackCode:
     """The code that a model defines. Args: as `compress`. Raises: ValueError, TypeError: as `compress`."""
+    if isinstance(model, Flow):
+        if levels is None:
+            raise ValueError(
+                "a flow has a density, not probabilities: say with levels= how many grey levels there are."
+            )
+        return FlowCode(model, levels)
     if isinstance(model, BinaryAutoregressive | SingleStackPixelCNN):
-        return AutoregressiveCode(model, batch_size)
-    if isinstance(model, Vae):
-        return VaeCode(model)
-    if not isinstance(model, Flow):
+        code = AutoregressiveCode(model, batch_size)
+    elif isinstance(model, Vae):
+        code = VaeCode(model)
+    else:
         raise TypeError(f"{type(model).__name__} is no code; give a Nade, Made, PixelCNN, Vae or Flow.")
-    if levels is None:
-        raise ValueError("a flow has a density, not probabilities: say with levels= how many grey levels there are.")
-    return FlowCode(model, levels)
+    if levels not in (None, code.levels):
+        raise ValueError(f"levels is {levels}; this {type(model).__name__} has {code.levels}. Leave levels out.")
+    return code
 
 
 def symbols_of(code: Any, images: ArrayLike) -> np.ndarray:
@@ -40,7 +49,9 @@ def symbols_of(code: Any, images: ArrayLike) -> np.ndarray:
     return np.asarray(level_of(images, code.levels), np.int32).reshape(len(np.asarray(images)), -1)
 
 
-def compress(model: Any, images: ArrayLike, *, levels: int | None = None, batch_size: int = 128) -> bytes:
+def compress(
+    model: Any, images: ArrayLike, *, levels: Integral | int | None = None, batch_size: Integral | int = 128
+) -> bytes:
     """A file from which the same model gets the same images back. Its length in bits is about −log₂ p(images).
 
     Args:
@@ -74,7 +85,17 @@ def decompress(model: Any, file: bytes) -> np.ndarray:
             f"is {own.hex()}. Decode with the very parameters that encoded."
         )
     try:
-        symbols = code_of(model, header.levels, header.batch_size).decode(words, header.shape[0])
+        code = code_of(model, header.levels, header.batch_size)
+    except ValueError as error:
+        raise CodingError(f"the file's header does not fit its model: {error}") from error
+    wanted = (code.kind, *code.event_shape)
+    if (header.kind, *header.shape[1:]) != wanted or header.shape[0] < 1:
+        raise CodingError(
+            f"the file's header says {header.shape[0]} images of shape {header.shape[1:]} by a {KINDS[header.kind]}; "
+            f"this model writes one or more, of shape {code.event_shape}, by a {KINDS[code.kind]}."
+        )
+    try:
+        symbols = code.decode(words, header.shape[0])
     except AssertionError:  # the range decoder met bits that no symbol has
         symbols = np.empty(0)
     if checksum(symbols) != header.pixels:

@@ -76,6 +76,8 @@ def unpack(file: bytes) -> tuple[Header, np.ndarray]:
         raise CodingError(f"the file has {len(file)} bytes of {size}: it is truncated. Copy it again.")
     if len(file) > size or CHECK.unpack(file[-CHECK.size :])[0] != zlib.crc32(file[: -CHECK.size]):
         raise CodingError("the file's checksum does not match its contents: it is damaged. Copy it again.")
+    if kind >= len(KINDS):
+        raise CodingError(f"the file's code has number {kind}; this library knows 0 to {len(KINDS) - 1}. Update it.")
     shape = (count, *struct.unpack_from(f"<{axes}I", file, begin))
     payload = np.frombuffer(file, "<u4", words, begin + 4 * axes).astype(np.uint32)
     return Header(kind, levels, shape, batch_size, model, pixels), payload

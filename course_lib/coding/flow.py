@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from course_lib.coding.bits_back import BitsBackCode
 from course_lib.coding.entropy_coder import stream
 from course_lib.coding.gaussian_grid import GaussianGrid
 from course_lib.flows import Flow
-from course_lib.validation import require_finite, require_positive
+from course_lib.validation import require_finite
 
 LATENT = GaussianGrid(-8.0, 2.0**-13, 2**17)
 CELLS, SIGMA = 2**16, 2.0**-13
@@ -46,14 +47,15 @@ class FlowCode(BitsBackCode):
     2¹⁶ cells, σ = 2⁻¹³. The Jacobian makes it a code for small images: O(d²) memory and O(d³) time for each.
 
     Args: model: any `Flow`, trained on y; levels: grey levels of the images.
-    Raises: ValueError: fewer than 2 levels; from the methods: points that are not finite.
+    Raises: ValueError: levels that are no whole number from 2 to 2¹⁵; from the methods: points that are not finite.
     Source: Ho, Lohn & Abbeel 2019 (arXiv:1905.08500), sec. 3.2.
     """
 
     kind = 2
 
-    def __init__(self, model: Flow, levels: int) -> None:
-        require_positive(levels - 1, "levels - 1")
+    def __init__(self, model: Flow, levels: Integral | int) -> None:
+        if not (isinstance(levels, Integral) and 2 <= levels <= CELLS // 2):
+            raise ValueError(f"levels is {levels!r}; expected a whole number from 2 to {CELLS // 2}.")
         self.graphdef, self.state = nnx.split(model)
         self.event_shape, self.levels, self.fine = (model.num_dims,), levels, CELLS // levels
         step = 1 / (levels * self.fine)
