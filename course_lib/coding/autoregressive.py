@@ -52,9 +52,10 @@ class AutoregressiveCode:
 
     kind = 0
 
-    def __init__(self, model: BinaryAutoregressive | SingleStackPixelCNN, batch_size: Integral | int = 128) -> None:
-        if not (isinstance(batch_size, Integral) and 1 <= batch_size <= MOST_IMAGES):
+    def __init__(self, model: BinaryAutoregressive | SingleStackPixelCNN, batch_size: Any = 128) -> None:
+        if not isinstance(batch_size, Integral) or not 1 <= int(batch_size) <= MOST_IMAGES:
             raise ValueError(f"batch_size is {batch_size!r}; expected a whole number from 1 to {MOST_IMAGES}.")
+        batch_size = int(batch_size)
         binary = isinstance(model, BinaryAutoregressive)
         self.graphdef, self.state = nnx.split(model)
         self.likelihood = Bernoulli() if binary else model.likelihood

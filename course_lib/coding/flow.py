@@ -53,9 +53,10 @@ class FlowCode(BitsBackCode):
 
     kind = 2
 
-    def __init__(self, model: Flow, levels: Integral | int) -> None:
-        if not (isinstance(levels, Integral) and 2 <= levels <= CELLS // 2):
+    def __init__(self, model: Flow, levels: Any) -> None:
+        if not isinstance(levels, Integral) or not 2 <= int(levels) <= CELLS // 2:
             raise ValueError(f"levels is {levels!r}; expected a whole number from 2 to {CELLS // 2}.")
+        levels = int(levels)
         self.graphdef, self.state = nnx.split(model)
         self.event_shape, self.levels, self.fine = (model.num_dims,), levels, CELLS // levels
         step = 1 / (levels * self.fine)
