@@ -1,6 +1,5 @@
 """Any model is a compressor: images to a file and back, without a loss."""
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,7 @@ from course_lib.vae import Vae
 from course_lib.validation import require_binary, require_event_shape
 
 
-def code_of(
-    model: Any, levels: Integral | int | None = None, batch_size: Integral | int = 128
-) -> AutoregressiveCode | BitsBackCode:
+def code_of(model: Any, levels: Any = None, batch_size: Any = 128) -> AutoregressiveCode | BitsBackCode:
     """The code that a model defines. Args: as `compress`. Raises: ValueError, TypeError: as `compress`."""
     if isinstance(model, Flow):
         if levels is None:
@@ -49,9 +46,7 @@ def symbols_of(code: Any, images: ArrayLike) -> np.ndarray:
     return np.asarray(level_of(images, code.levels), np.int32).reshape(len(np.asarray(images)), -1)
 
 
-def compress(
-    model: Any, images: ArrayLike, *, levels: Integral | int | None = None, batch_size: Integral | int = 128
-) -> bytes:
+def compress(model: Any, images: ArrayLike, *, levels: Any = None, batch_size: Any = 128) -> bytes:
     """A file from which the same model gets the same images back. Its length in bits is about −log₂ p(images).
 
     Args:

@@ -38,7 +38,7 @@ def opens_text(call: ast.Call) -> bool:
             text = given.get("text", given.get("universal_newlines"))
             return isinstance(text, ast.Constant) and text.value is True
         if name == "open":
-            if owner in ("Image", "webbrowser", "os", "tarfile"):
+            if owner in ("Image", "webbrowser", "os", "tarfile", "archive", "DIRECTLY"):  # pictures, pages, bytes
                 return False
             name = "open" if owner in ("io", "gzip", "builtins", "codecs", "bz2", "lzma") else "Path.open"
             if owner in ("gzip", "bz2", "lzma"):
