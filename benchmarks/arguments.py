@@ -44,11 +44,16 @@ def positive(text: str) -> float:
     return value
 
 
-def readable_file(text: str) -> Path:
-    """A file that is there and may be read."""
+def _file(text: str) -> Path:
     path = Path(text)
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{path} is a folder; name a file in it.")
+    return path
+
+
+def readable_file(text: str) -> Path:
+    """A file that is there and may be read."""
+    path = _file(text)
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"{path} is not there.")
     if not os.access(path, os.R_OK):
@@ -58,9 +63,7 @@ def readable_file(text: str) -> Path:
 
 def new_file(text: str) -> Path:
     """A file that can be written, now or when the measuring is done."""
-    path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{path} is a folder; name a file in it.")
+    path = _file(text)
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{path.parent} is no folder; make it first, or name another.")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
@@ -76,14 +79,3 @@ def folder(text: str) -> Path:
     if not places.may_write(path):
         raise argparse.ArgumentTypeError(f"{path} may not be written; name another folder.")
     return path
-
-
-def one_of(names: list[str]) -> Callable[[str], str]:
-    """A name of the list; as `choices`, with an error that says what was expected."""
-
-    def read(text: str) -> str:
-        if text not in names:
-            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}.")
-        return text
-
-    return read

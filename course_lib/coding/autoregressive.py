@@ -94,7 +94,8 @@ class AutoregressiveCode:
             for t in self.ordering:
                 p = self.probabilities(self.conditionals(known)[:, t], n)
                 known[:n, t] = coder.decode(family, p)
-                there += 0.99 * np.log2(np.maximum(p[np.arange(n), known[:n, t]], 2.0**-24)).sum()
+                taken = p[np.arange(n), known[:n, t]] + 2.0**-23  # the coder rounds p by less than that
+                there += 0.99 * np.log2(np.minimum(taken, 1.0)).sum()
                 if there < 0:
                     raise CodingError(
                         f"{count} images hold more bits than the file: its header is wrong. Copy it again."

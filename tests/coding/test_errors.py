@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from course_lib.autoregressive import Made
 from course_lib.coding import CodingError, code_of, compress, container, decompress, fingerprint
 from course_lib.coding.autoregressive import AutoregressiveCode
 from course_lib.vae import Vae
@@ -94,6 +95,16 @@ def test_a_header_that_lies_under_a_right_checksum_is_refused_at_once(name, wron
         pytest.skip("no lie for this model")
     with pytest.raises(CodingError):
         decompress(model, container.pack(lie, words))
+
+
+@pytest.mark.parametrize("logit", [16.0, 16.6, 17.3, 40.0])
+def test_images_that_the_model_holds_for_all_but_impossible_come_back(logit):
+    """Every pixel is the unlikely one; near the coder's least probability, 2⁻²⁴, its rounding shortens the code."""
+    model = Made(400, (), rngs=nnx.Rngs(0))
+    model.layers[0].kernel[...] = 0.0 * model.layers[0].kernel[...]
+    model.layers[0].bias[...] = logit + 0.0 * model.layers[0].bias[...]
+    images = np.zeros((2, 400))
+    np.testing.assert_array_equal(decompress(model, compress(model, images)), images)
 
 
 @pytest.mark.parametrize("name", ["nade", "levels", "vae", "flow"])
