@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 from course_lib.command import run_command
@@ -19,7 +20,10 @@ LEARNER, ADDED = "requirements.lock", "requirements-dev.lock"
 
 def compile_lock(root: Path, extras: list[str], output: Path, *options: str) -> str:
     """What uv resolves for pyproject.toml with these extras. The versions that `output` names already are kept."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = re.findall(r">=\s*([\d.]+)", project["requires-python"])[0]  # else uv takes the one that it runs with
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
+    command += ["--python-version", oldest]
     command += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", *(f"--extra={extra}" for extra in extras)]
     subprocess.run([*command, *options, "pyproject.toml", "-o", str(output)], cwd=root, check=True)
     return output.read_text(encoding="utf-8")
