@@ -1,4 +1,4 @@
-"""What each notebook costs: `python -m benchmarks.notebooks [NAMES] [--solved] [--json]`.
+"""What each notebook costs: `python -m benchmarks.notebooks [NAMES] [--json]`.
 
 Every notebook is executed twice in a fresh kernel, as a learner would run it: with an empty compile cache (cold),
 then with the cache that the first run filled (warm). Nothing is written back. Run it alone on the machine;
@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell
 
 from course_lib.command import run_command
 from tools.build_notebooks import ROOT, sources
-from tools.notebook_source import NotebookError, learner_edition, solved_edition
+from tools.notebook_source import NotebookError, learner_edition
 
 MOST_SECONDS, MOST_MIB = 60.0, 2048.0
 LONGER = {"06_one_yardstick": 120.0}  # it trains a model of each family
@@ -49,7 +49,6 @@ class Row:
     """One notebook, cold and warm."""
 
     name: str
-    edition: str
     cold: Cost
     warm: Cost
 
@@ -80,10 +79,9 @@ def table(rows: Sequence[Row]) -> str:
     lines = [f"{'notebook':34}{'cold s':>9}{'cold cpu s':>12}{'warm s':>9}{'peak MiB':>10}"]
     for row in rows:
         peak = max(row.cold.peak_mib, row.warm.peak_mib)
-        name = row.name if row.edition == "learner" else f"{row.name} ({row.edition})"
         mark = "" if row.within_limits else f"  ! over {LONGER.get(row.name, MOST_SECONDS):.0f} s or {MOST_MIB:.0f} MiB"
         lines.append(
-            f"{name:34}{row.cold.seconds:9.1f}{row.cold.cpu_seconds:12.1f}{row.warm.seconds:9.1f}{peak:10.0f}{mark}"
+            f"{row.name:34}{row.cold.seconds:9.1f}{row.cold.cpu_seconds:12.1f}{row.warm.seconds:9.1f}{peak:10.0f}{mark}"
         )
     cold, cpu, warm = (
         sum(row.cold.seconds for row in rows),
@@ -96,20 +94,17 @@ def table(rows: Sequence[Row]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.notebooks", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="notebooks to measure, such as 03; default: all")
-    parser.add_argument("--solved", action="store_true", help="measure the solved editions as well")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     options = parser.parse_args(arguments)
-    editions = {"learner": learner_edition, **({"solved": solved_edition} if options.solved else {})}
     rows = []
     try:
         chosen = sources(ROOT, options.names)
     except NotebookError as error:
         parser.error(str(error))
     for source in chosen:
-        for edition, make in editions.items():
-            with tempfile.TemporaryDirectory() as cache:
-                rows.append(Row(source.stem, edition, measure(make(source), cache), measure(make(source), cache)))
-            print(f"measured {source.stem} ({edition})", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as cache:
+            rows.append(Row(source.stem, *(measure(learner_edition(source), cache) for _ in range(2))))
+        print(f"measured {source.stem}", file=sys.stderr, flush=True)
     limits = {"seconds": MOST_SECONDS, "mib": MOST_MIB}
     report = {"limits": limits, "notebooks": [{**asdict(row), "within_limits": row.within_limits} for row in rows]}
     print(json.dumps(report, indent=1) if options.json else table(rows))

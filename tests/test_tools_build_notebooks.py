@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from tools import build_notebooks, notebook_digest, notebook_source
-from tools.build_notebooks import check, learner_path, main, solved_path
+from tools.build_notebooks import check, learner_path, main, trial_path
 from tools.notebook_outputs import STATE, VIEW, clean
-from tools.notebook_source import NotebookError, learner_edition, solved_edition
+from tools.notebook_source import NotebookError, learner_edition, trial_edition
 
 TINY = '''# %% [markdown]
 # # 98 · Tiny
@@ -100,13 +100,28 @@ def test_the_learner_edition_has_a_stub_and_a_collapsed_solution(project):
     assert not any("SOLUTION" in cell.source for cell in cells)
 
 
-def test_the_solved_edition_has_the_answers_and_demands_them(project):
-    cells = solved_edition(tiny(project)).cells
-    last = next(i for i, cell in enumerate(cells) if cell.source.endswith("require_all_passed()"))
-    assert cells[last - 2].source.endswith("    step = 1\n    return x + step")
-    assert cells[0].source.endswith("watch()")
-    assert [cell.source for cell in cells[last + 1 :]] == [f"run_again({n})" for n in range(1, 7)]
-    assert not any("SOLUTION" in cell.source or "<details>" in cell.source for cell in cells)
+def test_the_trial_edition_is_the_learner_edition_and_then_its_exercises(project):
+    """Top to bottom with stubs, as a learner reads it; after the last cell the solutions, and each cell once more."""
+    learner, trial = learner_edition(tiny(project)).cells, trial_edition(tiny(project)).cells
+    assert trial[0].source.endswith("watch()")
+    assert [(c.cell_type, c.source, c.id) for c in trial[1 : len(learner) + 1]] == [
+        (c.cell_type, c.source, c.id) for c in learner
+    ]
+    solution, check, final, *again = trial[len(learner) + 1 :]
+    assert solution.source.endswith("    step = 1\n    return x + step")
+    assert check.source == learner[-2].source
+    assert final.source.endswith("require_all_passed()")
+    assert [cell.source for cell in again] == [f"run_again({n})" for n in (1, 2, 3, 4, 7, 8)]
+    assert not any("SOLUTION" in cell.source for cell in trial)
+
+
+def test_the_trial_edition_has_the_outputs_that_were_saved(built):
+    assert main(["--trial"], built) == 0
+    learner, trial = (nbformat.read(p(tiny(built), built), as_version=4) for p in (learner_path, trial_path))
+    outputs = [cell.outputs for cell in learner.cells if cell.cell_type == "code"]
+    compared = [cell.outputs for cell in trial.cells if cell.cell_type == "code"]
+    assert compared[1 : len(outputs) + 1] == outputs
+    assert not any(compared[len(outputs) + 1 :])
 
 
 @pytest.mark.parametrize(
@@ -127,7 +142,7 @@ def test_a_wrong_source_is_refused(project, old, new, message, capsys):
     printed = capsys.readouterr()
     assert "98_tiny: " in printed.out
     assert "98_tiny: " in printed.err
-    assert not solved_path(tiny(project), project).exists() or message == "no check follows"
+    assert not trial_path(tiny(project), project).exists() or message == "no check follows"
     with pytest.raises(NotebookError, match=message):
         learner_edition(tiny(project))
 
@@ -182,7 +197,6 @@ def test_nothing_is_built_twice(built, monkeypatch):
     monkeypatch.setattr(build_notebooks, "execute", lambda *_: pytest.fail("built again"))
     assert main([], built) == 0
     assert main(["--check"], built) == 0
-    assert solved_path(tiny(built), built).is_file()
 
 
 def test_an_error_names_notebook_cell_and_exception_and_leaves_the_old_file(built, capsys):
@@ -468,17 +482,17 @@ def test_a_source_that_is_no_python_is_refused(built, capsys):
     assert "98_tiny: invalid syntax" in capsys.readouterr().err
 
 
-def test_a_solved_edition_without_source_is_removed(project):
-    old = project / "build" / "solved" / "97_old.ipynb"
+def test_a_trial_edition_without_source_is_removed(project):
+    old = project / "build" / "trial" / "97_old.ipynb"
     old.parent.mkdir(parents=True)
     old.write_text("{}", encoding="utf-8")
-    assert main(["--solved"], project) == 0
+    assert main(["--trial"], project) == 0
     assert not old.exists()
 
 
-def test_the_command_line_writes_solved_editions_alone(project):
-    assert main(["--solved"], project) == 0
-    assert solved_path(tiny(project), project).is_file()
+def test_the_command_line_writes_trial_editions_alone(project):
+    assert main(["--trial"], project) == 0
+    assert trial_path(tiny(project), project).is_file()
     assert not learner_path(tiny(project), project).exists()
 
 

@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from tools.build_notebooks import check, learner_path, main, write
 from tools.install_cell import install_cell
-from tools.notebook_source import learner_edition, solved_edition
+from tools.notebook_source import learner_edition, trial_edition
 from tools.repository import ROOT, Repository
 
 FOUND = Repository("https://github.com/ada/course")
@@ -38,7 +38,7 @@ def test_the_first_code_cell_installs_where_there_is_an_address_and_only_there(p
     assert [cell.cell_type for cell in launched.cells] == ["markdown", "code", "code"]
     assert launched.cells[1].source == install_cell(FOUND).source
     assert [cell for cell in launched.cells if cell.id != launched.cells[1].id] == plain.cells
-    assert not any("%pip" in cell.source for cell in [*plain.cells, *solved_edition(source(project)).cells])
+    assert not any("%pip" in cell.source for cell in [*plain.cells, *trial_edition(source(project)).cells])
 
 
 def test_a_new_address_makes_the_notebooks_stale_and_names_itself(project):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.notebooks.test_nbval_recipe import RECIPE
 from tools.notebook_digest import ROOT
-from tools.notebook_source import learner_edition, read_source, solved_edition
+from tools.notebook_source import learner_edition, read_source, trial_edition
 
 # (metadata, code, what the report of its second run must say; "" if it passes)
 CELLS = [
@@ -44,7 +44,7 @@ def source(tmp_path_factory):
 def report(source):
     """The failures that the recipe of `make test` prints, by the number of the cell that was run again."""
     path = source.with_suffix(".ipynb")
-    nbformat.write(solved_edition(source), path)
+    nbformat.write(trial_edition(source), path)
     settings = ["-rA", "--color=no", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(source.parent)]
     command = [sys.executable, "-m", "pytest", *settings, *RECIPE, str(path)]
     done = subprocess.run(command, capture_output=True, cwd=ROOT, encoding="utf-8", timeout=200)
@@ -70,5 +70,5 @@ def test_the_message_shows_both_texts(report):
 
 def test_the_reason_is_kept_out_of_both_editions(source):
     assert [cell.metadata["again"] for cell in read_source(source) if "again" in cell.metadata]
-    for edition in (learner_edition(source), solved_edition(source)):
+    for edition in (learner_edition(source), trial_edition(source)):
         assert not any("again" in cell.metadata for cell in edition.cells)

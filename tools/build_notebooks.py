@@ -1,7 +1,7 @@
-"""Build the notebooks from their sources: `python -m tools.build_notebooks [NAMES] [--check] [--force] [--solved]`.
+"""Build the notebooks from their sources: `python -m tools.build_notebooks [NAMES] [--check] [--force] [--trial]`.
 
-Each `notebooks/source/NN_name.py` gives the learner edition `notebooks/NN_name.ipynb`, executed, and the solved
-edition `build/solved/NN_name.ipynb`, which the tests execute. Only what changed is built again.
+Each `notebooks/source/NN_name.py` gives the learner edition `notebooks/NN_name.ipynb`, executed; only what changed is
+built again. `--trial` gives `build/trial/NN_name.ipynb`, which the tests execute: the same, and then the exercises.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tools.cell_ids import is_as_built
 from tools.notebook_digest import ROOT, changes, digests
 from tools.notebook_files import Unreadable, dump, parse
 from tools.notebook_outputs import clean
-from tools.notebook_source import METADATA, NotebookError, describe, learner_edition, solved_edition
+from tools.notebook_source import METADATA, NotebookError, describe, learner_edition, trial_edition
 from tools.repository import AddressError, repository
 from tools.safe_files import back_up, write_in_one_step
 
@@ -35,8 +35,14 @@ def learner_path(source: Path, root: Path) -> Path:
     return root / "notebooks" / f"{source.stem}.ipynb"
 
 
-def solved_path(source: Path, root: Path) -> Path:
-    return root / "build" / "solved" / f"{source.stem}.ipynb"
+def trial_path(source: Path, root: Path) -> Path:
+    return root / "build" / "trial" / f"{source.stem}.ipynb"
+
+
+def saved(source: Path, root: Path) -> NotebookNode | None:
+    """The learner edition as it was built last, if it can be read."""
+    path = learner_path(source, root)
+    return parse(path.read_bytes()) if path.is_file() else None
 
 
 def sources(root: Path, names: Sequence[str] = ()) -> list[Path]:
@@ -150,7 +156,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="notebooks to work on, such as 03; default: all")
     parser.add_argument("--check", action="store_true", help="build nothing; fail if a notebook is stale")
     parser.add_argument("--force", action="store_true", help="build also what has not changed")
-    parser.add_argument("--solved", action="store_true", help="write the solved editions only, without executing")
+    parser.add_argument("--trial", action="store_true", help="write what the tests execute, and no more")
     options = parser.parse_args(arguments)
     try:
         chosen = sources(root, options.names)
@@ -165,16 +171,16 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     failures: list[str] = []
     for source in chosen:
         try:
-            write(solved_edition(source), solved_path(source, root))
-            reasons = [] if options.solved else staleness(source, root) or ["forced"] * options.force
-            if reasons:
+            if options.trial:
+                write(trial_edition(source, saved(source, root)), trial_path(source, root))
+            elif reasons := staleness(source, root) or ["forced"] * options.force:
                 print(f"{source.stem}: building ({'; '.join(reasons)})", flush=True)
                 build(source, root)
         except (NotebookError, SyntaxError) as error:
             failures.append(source.stem)
             print("\n".join(f"{source.stem}: {line}" for line in str(error).splitlines()), file=sys.stderr, flush=True)
-    for path in (root / "build" / "solved").glob("*.ipynb"):
-        if path not in [solved_path(source, root) for source in sources(root)]:
+    for path in (root / "build" / "trial").glob("*.ipynb"):
+        if path not in [trial_path(source, root) for source in sources(root)]:
             path.unlink()
     print(f"Not built: {', '.join(failures)}" if failures else f"{len(chosen)} notebooks up to date.")
     return int(bool(failures))

@@ -110,19 +110,31 @@ def learner_edition(path: Path, found: Repository | None = None) -> NotebookNode
     return _notebook(cells)
 
 
-def solved_edition(path: Path) -> NotebookNode:
-    """Solutions in place, then the demand that every check passed, then every cell once more; not executed."""
-    cells = read_source(path)
-    reasons = [cell.metadata.get("again", "") for cell in cells if cell.cell_type == "code"]
-    for number, cell in enumerate(cells, start=1):
-        if cell.cell_type == "code":
-            cell.source = _split(cell, number)[1]
-    if any("check" in cell.metadata.get("tags", []) for cell in cells):
-        cells.append(new_code_cell(FINAL_CELL))
-    cells.insert(0, new_code_cell(AGAIN_CELL.format(root=str(ROOT))))
-    for number, reason in enumerate(reasons, start=1):
-        cells.append(new_code_cell(f"run_again({number}, {reason!r})" if reason else f"run_again({number})"))
-    return _notebook(cells)
+def trial_edition(path: Path, built: NotebookNode | None = None) -> NotebookNode:
+    """What the tests execute: the learner edition from top to bottom, then what a learner may do with it.
+
+    After its last cell every exercise is solved and checked, all checks must have passed, and every cell is run once
+    more, each exercise with its solution.
+
+    Args: built: the learner edition with its outputs, which those of marked cells are compared with.
+    """
+    cells, done = learner_edition(path).cells, []
+    ran = {cell.id: cell for cell in (built or {}).get("cells", []) if cell.cell_type == "code"}
+    again: list[tuple[int, str]] = []
+    code = [cell for cell in read_source(path) if cell.cell_type == "code"]
+    for number, cell in enumerate(code, start=1):
+        solved, reason = _split(cell, number)[1], cell.metadata.get("again", "")
+        if "check" in cell.metadata.get("tags", []) or solved != _split(cell, number)[0]:
+            done.append(new_code_cell(solved))
+            again.append((len(code) + len(done), reason))
+        else:
+            again.append((number, reason))
+    for cell in cells:
+        if cell.id in ran:
+            cell.update(outputs=ran[cell.id].outputs, execution_count=ran[cell.id].execution_count)
+    first, final = new_code_cell(AGAIN_CELL.format(root=str(ROOT))), [new_code_cell(FINAL_CELL)] * bool(done)
+    calls = [new_code_cell(f"run_again({n}, {why!r})" if why else f"run_again({n})") for n, why in again]
+    return _notebook([first, *cells, *done, *final, *calls])
 
 
 def _notebook(cells: list[NotebookNode]) -> NotebookNode:

@@ -1,6 +1,6 @@
 """Run a cell of a finished notebook once more, as a learner does: no error, the same text, the same models.
 
-The solved edition of a notebook begins with `watch()` and ends with one `run_again(n)` for each of its code cells. Each
+The trial edition of a notebook begins with `watch()` and ends with one `run_again(n)` for each of its code cells. Each
 starts from the notebook's last state: what a cell did to names, lists and models is undone afterwards.
 """
 

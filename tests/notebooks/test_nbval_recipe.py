@@ -1,12 +1,13 @@
 """The command that executes the notebooks in `make test` must fail when it should.
 
-    python -m tools.build_notebooks --solved
+    python -m tools.build_notebooks --trial
     python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 120 -p no:cacheprovider \\
-        -n 2 --dist loadfile notebooks/*.ipynb build/solved/*.ipynb
+        -n 2 --dist loadfile build/trial
 
 `--nbval-lax` executes every cell and compares text outputs only where a cell has the tag `nbval-check-output`;
 `--nbval-current-env` takes this environment's Python and no other kernel; `--dist loadfile` keeps the cells of a
-notebook together. Solved editions carry no outputs: their last cell demands that every check passed.
+notebook together. A trial edition is the learner edition with its outputs, and after its last cell the exercises with
+their solutions: a cell demands that every check passed, and then every cell is run once more.
 """
 
 import subprocess

@@ -136,19 +136,19 @@ from course_lib.command import run_command
 source = disk / "notebooks" / "source"
 source.mkdir(parents=True)
 (source / "98_tiny.py").write_text("# %%\\nprint(1)\\n")
-assert build_notebooks.main(["--solved"], disk) == 0
-built = disk / "build" / "solved" / "98_tiny.ipynb"
+assert build_notebooks.main(["--trial"], disk) == 0
+built = disk / "build" / "trial" / "98_tiny.ipynb"
 before = built.read_bytes()
 (source / "98_tiny.py").write_text("# %%\\n" + "print(1)\\n" * 900)
 fill(left=4_096)
 try:
-    run_command(lambda: build_notebooks.main(["--solved"], disk))
+    run_command(lambda: build_notebooks.main(["--trial"], disk))
 except SystemExit as end:
     print("status", end.code)
 assert built.read_bytes() == before
 assert [file.name for file in built.parent.iterdir()] == [built.name]
 make_room()
-assert build_notebooks.main(["--solved"], disk) == 0
+assert build_notebooks.main(["--trial"], disk) == 0
 assert built.read_bytes() != before
 """
 
