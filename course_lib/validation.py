@@ -5,16 +5,19 @@ Shapes and dtypes are always checked. Values are checked only when the array is 
 looks at them when the compiled program runs.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import wraps
+from numbers import Integral
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Int
+from jax.extend.core import get_opaque_trace_state
+from jaxtyping import Array, ArrayLike, Float, Int
 
 
 def is_concrete(x: ArrayLike) -> bool:
@@ -25,6 +28,11 @@ def is_concrete(x: ArrayLike) -> bool:
 _noted: ContextVar[tuple[Any, list, list] | None] = ContextVar("noted", default=None)  # trace, values, their checks
 
 
+def _trace() -> Any:
+    """Which of JAX's transformations the code runs in."""
+    return get_opaque_trace_state(convention="flax")
+
+
 def looks_at_values(check: Callable[..., None]) -> Callable[..., None]:
     """`check(x, *args)` at once if `x` has values; under `refuse_bad_values` when it gets them; else never."""
 
@@ -32,41 +40,117 @@ def looks_at_values(check: Callable[..., None]) -> Callable[..., None]:
     def checked(x: Any, *args: Any) -> None:
         if is_concrete(x):
             check(np.asarray(x), *args)
-        elif (noted := _noted.get()) is not None and x._trace is noted[0]:
+        elif (noted := _noted.get()) is not None and _trace() == noted[0]:
             noted[1].append(x)
             noted[2].append(lambda values: check(values, *args))
 
     return checked
 
 
-def refuse_bad_values(function: Callable[..., Any], *args: Any) -> None:
+def refuse_bad_values(function: Callable[..., Any], *args: Any, batches: Any = ()) -> None:
     """Run the checks inside of `function(*args)`, in one compiled program that computes what they look at, no more.
 
-    Not checked, as they cannot leave it: values made inside of an inner `jit`, `vmap`, `grad` or `scan`.
+    Not checked, as they cannot leave it: values met inside of an inner `jit`, `vmap`, `grad` or `scan`.
+    Args: batches: if given, `function(*args, batch)` for each of them; they must be equal in shapes.
     Raises: ValueError: what the first check that failed says.
     """
     checks = []
 
     def looked_at(*args: Any) -> list[Any]:
-        token = _noted.set((jax.tree.leaves(args)[0]._trace, values := [], checks))
+        token = _noted.set((_trace(), values := [], checks))
         try:
             function(*args)
         finally:
             _noted.reset(token)
         return values
 
-    for value, check in zip(jax.jit(looked_at)(*args), checks, strict=True):
-        check(np.asarray(value))
+    compiled = jax.jit(looked_at)
+    for given in [(*args, batch) for batch in batches] or [args]:
+        for value, check in zip(compiled(*given), checks, strict=True):
+            check(np.asarray(value))
 
 
-def require_event_shape(x: ArrayLike, event_shape: Sequence[int], owner: str) -> None:
-    """The trailing axes of `x` must be `event_shape`; any batch axes may come before them."""
-    shape, event_shape = np.shape(x), tuple(event_shape)
-    if len(shape) < len(event_shape) or shape[len(shape) - len(event_shape) :] != event_shape:
+def as_floats(x: Any, name: str = "x") -> Float[Array, "..."]:
+    """Real numbers of any kind (integers, booleans, float16, lists, frames, …) in the dtype that models compute in.
+
+    Raises: ValueError: complex numbers, text, objects; a ragged list; an array with masked entries.
+    """
+    dtype, values = jax.dtypes.canonicalize_dtype(float), real_numbers(x, name)
+    if isinstance(values, jax.Array):
+        return values.astype(dtype)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+        return jnp.asarray(values.astype(dtype))
+
+
+def on_floats(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator: the arguments of these names are converted `as_floats`, and the formula has no other lines."""
+
+    def decorate(formula: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(formula)
+
+        @wraps(formula)
+        def converted(*args: Any, **kwargs: Any) -> Any:
+            given = signature.bind(*args, **kwargs)
+            given.arguments |= {name: as_floats(given.arguments[name], name) for name in names}
+            return formula(*given.args, **given.kwargs)
+
+        return converted
+
+    return decorate
+
+
+def as_doubles(x: Any, name: str = "x") -> Float[np.ndarray, "..."]:
+    """`as_floats` for what computes in numpy and in double precision."""
+    return np.asarray(real_numbers(x, name)).astype(np.float64)
+
+
+def real_numbers(x: Any, name: str = "x") -> Any:
+    """The numbers as an array, of whatever real dtype they are. Raises: ValueError: as `as_floats`."""
+    if isinstance(x, jax.Array):
+        if not (jnp.issubdtype(x.dtype, jnp.number) or x.dtype == bool) or jnp.issubdtype(x.dtype, jnp.complexfloating):
+            raise ValueError(f"{name} has dtype {x.dtype}; expected real numbers.")
+        return x
+    if x is None:
+        raise ValueError(f"{name} is None; expected real numbers.")
+    if np.ma.is_masked(x):
         raise ValueError(
-            f"x has shape {shape}; {owner} was built for inputs of shape (*batch, "
-            f"{', '.join(map(str, event_shape))}). Reshape x or build the model for this size."
+            f"{name} has masked entries, which no model can leave out: numpy.ma.filled({name}) fills them."
         )
+    try:
+        values = np.asarray(x)
+    except ValueError:
+        raise ValueError(f"{name} is a ragged list: its rows differ in length. Give rows of equal length.") from None
+    if values.dtype == object:  # a frame whose columns differ in kind, say
+        try:
+            values = values.astype(float)
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} holds Python objects; expected real numbers.") from None
+    if values.dtype.kind not in "biuf" and not jnp.issubdtype(values.dtype, jnp.floating):
+        raise ValueError(f"{name} has dtype {values.dtype}; expected real numbers.")
+    return values
+
+
+def events(x: Any, event_shape: Sequence[int], owner: str, name: str = "x") -> Float[Array, "..."]:
+    """`as_floats(x)`, whose trailing axes must be `event_shape`; any batch axes may come before them.
+
+    Raises: ValueError: another shape; and as `as_floats`.
+    """
+    x, event_shape = as_floats(x, name), tuple(event_shape)
+    if x.ndim < len(event_shape) or x.shape[x.ndim - len(event_shape) :] != event_shape:
+        raise ValueError(
+            f"{name} has shape {x.shape}; {owner} was built for inputs of shape (*batch, "
+            f"{', '.join(map(str, event_shape))}). Reshape {name} or build the model for this size."
+        )
+    return x
+
+
+def whole_number(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
+    """An integer from `least` to `most`: a size, a count. Raises: ValueError: anything else, 2.0 and True too."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or int(value) < least or (most is not None and int(value) > most):
+        wanted = f"from {least} to {most}" if most is not None else f"of at least {least}"
+        raise ValueError(f"{name} is {value!r}; expected a whole number {wanted}.")
+    return int(value)
 
 
 @looks_at_values

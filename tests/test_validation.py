@@ -9,14 +9,65 @@ from course_lib import validation as v
 
 
 def test_event_shape_accepts_any_batch_axes():
-    v.require_event_shape(np.zeros((2, 3, 4)), (4,), "Made")
-    v.require_event_shape(np.zeros((4,)), (4,), "Made")
+    assert v.events(np.zeros((2, 3, 4)), (4,), "Made").shape == (2, 3, 4)
+    assert v.events([0, 1, 1, 0], (4,), "Made").tolist() == [0, 1, 1, 0]
+    assert v.events(np.zeros((0, 4)), (4,), "Made").shape == (0, 4)
 
 
 @pytest.mark.parametrize("shape", [(8, 63), (64, 1), ()])
 def test_event_shape_names_both_shapes(shape):
     with pytest.raises(ValueError, match=r"x has shape .*Made was built for inputs of shape \(\*batch, 64\)"):
-        v.require_event_shape(np.zeros(shape), (64,), "Made")
+        v.events(np.zeros(shape), (64,), "Made")
+
+
+NUMBERS = {
+    "bool": np.array([True, False]), "uint8": np.array([1, 0], np.uint8), "int64": np.array([1, 0]),
+    "float16": np.array([1, 0], np.float16), "float64": np.array([1.0, 0.0]), "big-endian": np.array([1, 0], ">f4"),
+    "big-endian int": np.array([1, 0], ">i8"), "list": [1, 0], "tuple": (True, 0),
+    "bfloat16": jnp.array([1, 0], "bfloat16"),
+    "object": np.array([1, 0.0], object), "masked, none of them": np.ma.array([1, 0], mask=[False, False]),
+    "jax ints": jnp.array([1, 0]), "a view": np.array([1, 9, 0])[::2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_numbers_of_every_kind_become_floats(kind):
+    got = v.as_floats(NUMBERS[kind])
+    assert got.dtype == jnp.float32
+    assert got.tolist() == [1.0, 0.0]
+
+
+def test_large_whole_numbers_do_not_wrap():
+    assert v.as_floats(np.array([2**40, -(2**40)])).tolist() == [2.0**40, -(2.0**40)]
+    assert v.as_floats(2**70).tolist() == 2.0**70
+    assert np.isinf(v.as_floats(np.array([1e300]))).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.array([1j]), "x has dtype complex128; expected real numbers"),
+        (jnp.array([1j]), "x has dtype complex64; expected real numbers"),
+        (["1", "0"], "x has dtype <U1; expected real numbers"),
+        (np.array(["a", None], object), "x holds Python objects; expected real numbers"),
+        (None, "x is None; expected real numbers"),
+        ([[1, 0], [1]], "x is a ragged list"),
+        (np.ma.array([1, 0], mask=[True, False]), "x has masked entries"),
+        (jax.random.key(0), "x has dtype key<fry>; expected real numbers"),
+    ],
+)
+def test_what_is_no_number_is_named(x, message):
+    with pytest.raises(ValueError, match=message):
+        v.as_floats(x)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, 2.5, True, np.True_, None, "3", np.nan])
+def test_a_count_is_a_whole_number(value):
+    assert v.whole_number(np.int64(3), "size") == 3
+    with pytest.raises(ValueError, match="size is .*; expected a whole number of at least 1"):
+        v.whole_number(value, "size")
+    with pytest.raises(ValueError, match="size is 9; expected a whole number from 2 to 8"):
+        v.whole_number(9, "size", 2, 8)
 
 
 def test_binary_rejects_grey_levels_and_names_the_mend():
@@ -61,8 +112,7 @@ def test_values_are_not_looked_at_under_jit_but_shapes_are():
         v.require_binary(x)
         v.require_finite(x)
         v.require_unit_interval(x)
-        v.require_event_shape(x, (2,), "f")
-        return x
+        return v.events(x, (2,), "f")
 
     f(jnp.array([7.0, jnp.nan]))
     with pytest.raises(ValueError, match="x has shape"):
@@ -109,6 +159,20 @@ def test_refuse_bad_values_checks_what_a_compiled_function_is_given(function):
 def test_refuse_bad_values_checks_what_is_computed_on_the_way():
     with pytest.raises(ValueError, match="x holds 1 values that are NaN"):
         v.refuse_bad_values(lambda x: v.require_finite(jnp.log(x)), jnp.array([0.0, 1.0]))
+
+
+def test_refuse_bad_values_looks_at_every_batch_and_traces_once():
+    seen = []
+
+    def function(scale, batch):
+        seen.append(batch)
+        v.require_binary(scale * batch)
+
+    good, bad = jnp.ones((2, 2)), jnp.array([[0.0, 1.0], [0.0, 3.0]])
+    v.refuse_bad_values(function, 1.0, batches=[good, good])
+    assert len(seen) == 1
+    with pytest.raises(ValueError, match="from 0 to 3"):
+        v.refuse_bad_values(function, 1.0, batches=[good, good, bad])
 
 
 def test_refuse_bad_values_traces_once():

@@ -1,5 +1,6 @@
 """A convolutional auto-encoder: one small layer slid over the image halves it, and another doubles it again."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -59,10 +60,10 @@ class Halving(nnx.Module):
         self.layers = nnx.List([linear(SIZE**2 * a, b, rngs) for a, b in pairwise([1, *channels])])
 
     def __call__(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch features"]:
-        y = x.reshape(-1, *self.image_shape, 1)
+        y = x.reshape(math.prod(x.shape[:-1]), *self.image_shape, 1)
         for layer in self.layers:
             y = jax.nn.silu(layer(patches(y)))
-        return y.reshape(*x.shape[:-1], -1)
+        return y.reshape(*x.shape[:-1], math.prod(y.shape[1:]))
 
 
 class Doubling(nnx.Module):
@@ -74,10 +75,10 @@ class Doubling(nnx.Module):
         self.layers = nnx.List([linear(b, SIZE**2 * a, rngs) for a, b in reversed(list(pairwise([1, *channels])))])
 
     def __call__(self, features: Float[Array, "*batch features"]) -> Float[Array, "*batch d"]:
-        y = features.reshape(-1, *self.coarse)
+        y = features.reshape(math.prod(features.shape[:-1]), *self.coarse)
         for layer in self.layers:
             y = overlap_add(layer(jax.nn.silu(y)))
-        return y.reshape(*features.shape[:-1], -1)
+        return y.reshape(*features.shape[:-1], math.prod(y.shape[1:]))
 
 
 class ConvolutionalAutoencoder(Autoencoder):

@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, Float, Key
 from course_lib.autoencoders.deep import DeepAutoencoder
 from course_lib.autoencoders.linear import identity
 from course_lib.autoencoders.simple import Autoencoder
-from course_lib.validation import require_finite, require_positive
+from course_lib.validation import as_floats, require_finite, require_positive
 
 
 class DenoisingAutoencoder(DeepAutoencoder):
@@ -35,7 +35,7 @@ def denoising_loss(sigma: float) -> Callable[[Autoencoder, ArrayLike, Key[Array,
     require_positive(sigma, "sigma")
 
     def loss(model, batch, key):
-        clean = jnp.asarray(batch)
+        clean = as_floats(batch, "the batch")
         noisy = clean + sigma * jax.random.normal(key, clean.shape)
         return ((model(noisy) - clean) ** 2).sum(-1).mean()
 

@@ -1,12 +1,11 @@
 """Losses of a reconstruction: summed over pixels, averaged over the batch."""
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from course_lib.autoencoders.simple import Autoencoder
 from course_lib.probability import bernoulli_log_prob
-from course_lib.validation import require_binary
+from course_lib.validation import as_floats, require_binary
 
 
 def cross_entropy_loss(model: Autoencoder, batch: ArrayLike, key: Array | None = None) -> Float[Array, ""]:
@@ -18,10 +17,12 @@ def cross_entropy_loss(model: Autoencoder, batch: ArrayLike, key: Array | None =
     """
     if model.output is not jax.nn.sigmoid:
         raise TypeError(f"{type(model).__name__} gives no probabilities; use squared_error_loss.")
+    batch = as_floats(batch, "the batch")
     require_binary(batch, "the batch")
-    return -bernoulli_log_prob(jnp.asarray(batch, dtype=float), model.decode_logits(model.encode(batch))).sum(-1).mean()
+    return -bernoulli_log_prob(batch, model.decode_logits(model.encode(batch))).sum(-1).mean()
 
 
 def squared_error_loss(model: Autoencoder, batch: ArrayLike, key: Array | None = None) -> Float[Array, ""]:
     """Σ_i (x̂_i − x_i)², for any data that the model takes; `key` is not used."""
-    return ((model(batch) - jnp.asarray(batch)) ** 2).sum(-1).mean()
+    batch = as_floats(batch, "the batch")
+    return ((model(batch) - batch) ** 2).sum(-1).mean()

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float
 
-from course_lib.validation import require_event_shape, require_finite, require_unit_interval
+from course_lib.validation import events, require_finite, require_unit_interval
 
 
 def simple_encoder(x: Float[Array, " d"], w: Float[Array, "k d"], b: Float[Array, " k"], g: Callable):
@@ -34,15 +34,15 @@ class Autoencoder(nnx.Module):
 
     def encode(self, x: ArrayLike) -> Float[Array, "*batch k"]:
         """The code h of x, where x has shape (*batch, num_inputs)."""
-        require_event_shape(x, (self.num_inputs,), type(self).__name__)
+        x = events(x, (self.num_inputs,), type(self).__name__)
         self.require_range(x)
-        return self.encoder(jnp.asarray(x, dtype=float))
+        return self.encoder(x)
 
     def decode_logits(self, h: ArrayLike) -> Float[Array, "*batch d"]:
         """The log-odds of x̂. A loss starts here, since σ rounds to 0 and 1 in float32."""
-        require_event_shape(h, (self.num_latents,), f"the decoder of {type(self).__name__}")
+        h = events(h, (self.num_latents,), f"the decoder of {type(self).__name__}")
         require_finite(h, "the code")
-        return self.decoder(jnp.asarray(h, dtype=float))
+        return self.decoder(h)
 
     def decode(self, h: ArrayLike) -> Float[Array, "*batch d"]:
         """x̂ = σ(decode_logits(h)): one probability of ink a pixel."""

@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, ArrayLike, Float
 
 from course_lib.probability import normal_log_prob
-from course_lib.validation import require_event_shape, require_finite, require_positive
+from course_lib.validation import as_floats, events, require_finite, whole_number
 
 
 def sparsity_penalty(
@@ -45,7 +45,7 @@ class ArNet(nnx.Module):
 
     def __init__(self, order: int, hidden_sizes: Sequence[int] = (), *, rngs: nnx.Rngs) -> None:
         for size in (order, *hidden_sizes):
-            require_positive(size, "a size")
+            whole_number(size, "a size")
         init = nnx.initializers.lecun_normal() if hidden_sizes else nnx.initializers.zeros_init()
         widths = itertools.pairwise((order, *hidden_sizes, 1))
         self.order = order
@@ -59,15 +59,16 @@ class ArNet(nnx.Module):
 
     def __call__(self, lags: ArrayLike) -> Float[Array, "*batch"]:
         """The mean of a value given the p before it, newest first, as `lag_matrix` lists them."""
-        require_event_shape(lags, (self.order,), "ArNet")
-        h = jnp.asarray(lags, float)
+        h = events(lags, (self.order,), "ArNet", "lags")
         for layer in self.layers[:-1]:
             h = jnp.tanh(layer(h))
         return self.layers[-1](h)[..., 0]
 
     def step_log_prob(self, lags: ArrayLike, target: ArrayLike) -> Float[Array, "*batch"]:
         """log p(T^t | T^{t−1}, …, T^{t−p}) of each target, in nats."""
+        lags, target = as_floats(lags, "lags"), as_floats(target, "target")
         require_finite(lags, "lags")
+        require_finite(target, "target")
         mean = self(lags)
         return normal_log_prob(target, mean, jnp.broadcast_to(self.log_sigma[...], mean.shape))
 

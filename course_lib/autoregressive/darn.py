@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, Key
 from course_lib.autoregressive.chain_rule import chain_rule_log_prob, enumerate_binary
 from course_lib.autoregressive.made import Made
 from course_lib.probability import bernoulli_log_prob, elbo, iwae_bound
-from course_lib.validation import require_binary, require_event_shape, require_positive
+from course_lib.validation import events, require_binary, whole_number
 
 Nats = Float[Array, "*batch"]
 
@@ -66,7 +66,7 @@ class Darn(nnx.Module):
     ) -> None:  # fmt: skip
         sizes = {"num_inputs": num_inputs, "num_latents": num_latents}
         for name, value in [*sizes.items(), *(("an encoder size", size) for size in encoder_sizes)]:
-            require_positive(value, name)
+            whole_number(value, name)
         self.num_inputs, self.num_latents = num_inputs, num_latents
         self.joint = Made(num_latents + num_inputs, hidden_sizes, rngs=rngs)
         widths = [num_inputs, *encoder_sizes, num_latents]
@@ -74,20 +74,21 @@ class Darn(nnx.Module):
 
     def encode(self, x: ArrayLike) -> Float[Array, "*batch k"]:
         """Logits of q(h_j = 1 | x)."""
-        require_event_shape(x, (self.num_inputs,), "Darn")
+        x = events(x, (self.num_inputs,), "Darn")
         require_binary(x)
-        units = jnp.asarray(x, float)
+        units = x
         for layer in self.encoder[:-1]:
             units = jax.nn.relu(layer(units))
         return self.encoder[-1](units)
 
     def log_prior_and_likelihood(self, h: ArrayLike, x: ArrayLike) -> tuple[Nats, Nats]:
         """(log p(h), log p(x|h)), from one pass; leading axes of h may stand before those of x."""
-        require_event_shape(h, (self.num_latents,), "the latent layer of Darn")
+        h = events(h, (self.num_latents,), "the latent layer of Darn", "h")
         require_binary(h, "h")
-        require_event_shape(x, (self.num_inputs,), "Darn")
-        h = jnp.asarray(h, float)
-        x = jnp.broadcast_to(jnp.asarray(x, float), (*h.shape[:-1], self.num_inputs))
+        x, batch = events(x, (self.num_inputs,), "Darn"), h.shape[:-1]
+        if x.shape[:-1] != batch[len(batch) - x.ndim + 1 :]:
+            raise ValueError(f"x has batch axes {x.shape[:-1]}, h has {batch}; those of h must end with those of x.")
+        x = jnp.broadcast_to(x, (*batch, self.num_inputs))
         bits = jnp.concatenate([h, x], axis=-1)
         terms = bernoulli_log_prob(bits, self.joint.conditional_logits(bits))
         return terms[..., : self.num_latents].sum(axis=-1), terms[..., self.num_latents :].sum(axis=-1)
@@ -110,7 +111,7 @@ class Darn(nnx.Module):
 
     def _draws(self, key: Array, x: ArrayLike, num_samples: int) -> tuple[Array, Array]:
         """log p(h, x) and log q(h|x), (num_samples, *batch) each, one draw at a time to save memory."""
-        require_positive(num_samples, "num_samples")
+        whole_number(num_samples, "num_samples")
         logits = self.encode(x)
 
         def draw(i: Array) -> tuple[Array, Array]:
@@ -122,9 +123,9 @@ class Darn(nnx.Module):
 
     def log_joint_table(self, x: ArrayLike) -> Float[Array, "*batch count"]:
         """log p(h, x) for each of the 2ᴷ rows h of `enumerate_binary(K)`; a softmax of it is the posterior p(h|x)."""
-        require_event_shape(x, (self.num_inputs,), "Darn")
+        x = events(x, (self.num_inputs,), "Darn")
         require_binary(x)
-        x, every_h = jnp.asarray(x, float), enumerate_binary(self.num_latents)
+        every_h = enumerate_binary(self.num_latents)
         table = jax.lax.map(lambda x: self.log_joint(every_h, x), x.reshape(-1, self.num_inputs))
         return table.reshape(*x.shape[:-1], len(every_h))
 

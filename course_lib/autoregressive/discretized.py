@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from course_lib.probability import bernoulli_log_prob, categorical_log_prob
-from course_lib.validation import looks_at_values, require_binary, require_finite, require_positive
+from course_lib.validation import as_floats, looks_at_values, require_binary, require_finite, whole_number
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,14 @@ class Bernoulli:
         """How many numbers a pixel needs."""
         return 1
 
+    def check(self, x: Float[Array, "*pixels"], name: str = "x") -> None:
+        """Raises ValueError for values other than 0 and 1."""
+        require_binary(x, name)
+
     def log_prob(self, x: ArrayLike, parameters: Float[Array, "*pixels p"]) -> Float[Array, "*pixels"]:
         """Log-probability of each pixel in nats. Raises: ValueError: values other than 0 and 1."""
-        require_binary(x)
+        x = as_floats(x)
+        self.check(x)
         return bernoulli_log_prob(x, parameters[..., 0])
 
     def level_log_probs(self, parameters: Float[Array, "*pixels p"]) -> Float[Array, "*pixels levels"]:
@@ -45,10 +50,17 @@ class Categorical:
 
     levels: int
 
+    def __post_init__(self) -> None:
+        whole_number(self.levels, "levels", 2)
+
     @property
     def num_parameters(self) -> int:
         """How many numbers a pixel needs."""
         return self.levels
+
+    def check(self, x: Float[Array, "*pixels"], name: str = "x") -> None:
+        """Raises ValueError for values that are no level."""
+        _require_levels(x, self.levels, name)
 
     def log_prob(self, x: ArrayLike, parameters: Float[Array, "*pixels p"]) -> Float[Array, "*pixels"]:
         """Log-probability of each pixel in nats. Raises: ValueError: values that are no level."""
@@ -72,10 +84,18 @@ class LogisticMixture:
     levels: int
     components: int = 5
 
+    def __post_init__(self) -> None:
+        whole_number(self.levels, "levels", 2)
+        whole_number(self.components, "components")
+
     @property
     def num_parameters(self) -> int:
         """How many numbers a pixel needs: K logits of π, K means, K log-scales."""
         return 3 * self.components
+
+    def check(self, x: Float[Array, "*pixels"], name: str = "x") -> None:
+        """Raises ValueError for values that are no level."""
+        _require_levels(x, self.levels, name)
 
     def log_prob(self, x: ArrayLike, parameters: Float[Array, "*pixels p"]) -> Float[Array, "*pixels"]:
         """Log-probability of each pixel in nats. Raises: ValueError: values that are no level."""
@@ -110,18 +130,19 @@ def discretized_logistic_mixture_log_prob(
 
 
 @looks_at_values
-def _require_levels(x: np.ndarray, levels: int) -> None:
-    require_finite(x)
+def _require_levels(x: np.ndarray, levels: int, name: str = "x") -> None:
+    require_finite(x, name)
     off = np.abs(x * (levels - 1) - np.round(x * (levels - 1))) > 1e-3
-    if off.any() or x.min() < 0 or x.max() > 1:
+    if x.size and (off.any() or x.min() < 0 or x.max() > 1):
         raise ValueError(
-            f"x has values from {x.min():g} to {x.max():g}, {int(off.sum())} of them between two levels; expected "
-            f"{levels} grey levels 0, 1/{levels - 1}, …, 1. Round x, or choose another number of levels."
+            f"{name} has values from {x.min():g} to {x.max():g}, {int(off.sum())} of them between two levels; expected "
+            f"{levels} grey levels 0, 1/{levels - 1}, …, 1. Round {name}, or choose another number of levels."
         )
 
 
 def level_of(x: ArrayLike, levels: int) -> Array:
     """The level 0, …, L − 1 of each grey value x = level / (L − 1). Raises: ValueError: values that are no level."""
-    require_positive(levels - 1, "levels - 1")
+    whole_number(levels, "levels", 2)
+    x = as_floats(x)
     _require_levels(x, levels)
-    return jnp.round(jnp.asarray(x, float) * (levels - 1)).astype(int)
+    return jnp.round(x * (levels - 1)).astype(int)

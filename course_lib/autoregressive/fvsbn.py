@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from course_lib.autoregressive.masks import made_masks
 from course_lib.autoregressive.model import BinaryAutoregressive, Fixed
-from course_lib.validation import require_binary, require_event_shape, require_positive
+from course_lib.validation import as_floats, events, require_binary, require_positive
 
 
 def soft_threshold(x: Float[Array, "*shape"], penalty: ArrayLike) -> Float[Array, "*shape"]:
@@ -35,13 +35,14 @@ class Fvsbn(BinaryAutoregressive):
         super().__init__(num_inputs, ordering)
         self.kernel = nnx.Param(jnp.zeros((num_inputs, num_inputs)))
         self.bias = nnx.Param(jnp.zeros(num_inputs))
-        self.mask = Fixed(made_masks(self.ordering[...], ())[0])
+        order = np.arange(num_inputs) if ordering is None else np.asarray(ordering)
+        self.mask = Fixed(made_masks(order, ())[0])
 
     def conditional_logits(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch d"]:
         """Log-odds of each pixel being 1 given its predecessors, indexed by pixel; x may hold any real numbers."""
-        require_event_shape(x, (self.num_inputs,), "Fvsbn")
+        x = events(x, (self.num_inputs,), "Fvsbn")
         self.labels(label, np.shape(x)[:-1])
-        logits = jnp.asarray(x, float) @ (self.kernel[...] * self.mask[...])
+        logits = x @ (self.kernel[...] * self.mask[...])
         return logits + jnp.broadcast_to(self.bias[...], logits.shape)
 
 
@@ -95,10 +96,10 @@ def fvsbn_path(
     Raises: ValueError: x is not a matrix of 0 and 1; a penalty that is not positive; no permutation.
     Source: Friedman et al. 2010 (doi:10.18637/jss.v033.i01) for paths. Taught in: 02_autoregressive, "One table"
     """
-    if np.ndim(x) != 2 or not np.size(x):
-        raise ValueError(f"x has shape {np.shape(x)}; expected (n, d), one row an example, at least one of each.")
+    x = as_floats(x)
+    if x.ndim != 2 or not x.size:
+        raise ValueError(f"x has shape {x.shape}; expected (n, d), one row an example, at least one of each.")
     require_binary(x)
-    x = jnp.asarray(x, float)
     n, d = x.shape
     mean, scale = x.mean(axis=0), jnp.maximum(x.std(axis=0), 1e-3)
     z = (x - mean[None, :]) / scale[None, :]

@@ -14,7 +14,7 @@ from course_lib.autoregressive.masks import made_degrees
 from course_lib.autoregressive.model import Fixed
 from course_lib.autoregressive.sampling import largest_groups
 from course_lib.probability import normal_log_prob
-from course_lib.validation import require_event_shape, require_finite, require_permutation, require_positive
+from course_lib.validation import as_floats, events, require_finite, require_permutation, whole_number
 
 
 class GaussianMixtureMade(nnx.Module):
@@ -31,12 +31,12 @@ class GaussianMixtureMade(nnx.Module):
         ordering: ArrayLike | list | tuple | None = None, mask_key: Key[Array, ""] | None = None, direct: bool = False,
         rngs: nnx.Rngs,
     ) -> None:  # fmt: skip
-        require_positive(num_inputs, "num_inputs")
-        require_positive(num_components, "num_components")
+        whole_number(num_inputs, "num_inputs")
+        whole_number(num_components, "num_components")
         order = np.arange(num_inputs) if ordering is None else np.asarray(ordering)
         self.num_inputs, self.num_components = num_inputs, num_components
         self.ordering = Fixed(jnp.asarray(require_permutation(order, num_inputs)))
-        degrees = made_degrees(self.ordering[...], hidden_sizes, mask_key)
+        degrees = made_degrees(order, hidden_sizes, mask_key)
         self.network = MaskedNetwork(degrees, 3 * num_components, direct=direct, rngs=rngs)
         # Components that start in the same place would stay together.
         spread = (
@@ -48,16 +48,17 @@ class GaussianMixtureMade(nnx.Module):
 
     def components(self, x: ArrayLike) -> tuple[Float[Array, "*batch d k"], ...]:
         """(ln π, μ, ln σ) of every conditional, given the predecessors in x."""
-        require_event_shape(x, (self.num_inputs,), "GaussianMixtureMade")
-        outputs = self.network(jnp.asarray(x, float))
-        scores, mean, log_sigma = jnp.moveaxis(outputs.reshape(*np.shape(x), 3, self.num_components), -2, 0)
+        x = events(x, (self.num_inputs,), "GaussianMixtureMade")
+        outputs = self.network(x)
+        scores, mean, log_sigma = jnp.moveaxis(outputs.reshape(*x.shape, 3, self.num_components), -2, 0)
         return jax.nn.log_softmax(scores, axis=-1), mean, log_sigma
 
     def log_prob(self, x: ArrayLike) -> Float[Array, "*batch"]:
         """Log-density in nats: Σ_d logsumexp_k (ln π_k + ln N(x_d; μ_k, σ_k²)). Raises: ValueError: shape, NaN."""
+        x = as_floats(x)
         log_weight, mean, log_sigma = self.components(x)
         require_finite(x)
-        log_p = log_weight + normal_log_prob(jnp.asarray(x, float)[..., None], mean, log_sigma)
+        log_p = log_weight + normal_log_prob(x[..., None], mean, log_sigma)
         return jax.nn.logsumexp(log_p, axis=-1).sum(axis=-1)
 
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:

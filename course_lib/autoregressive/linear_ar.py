@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Complex, Float, Key
 
-from course_lib.validation import require_finite, require_positive
+from course_lib.validation import as_doubles, require_finite, require_positive, whole_number
 
 Values = Float[np.ndarray, "..."] | Float[Array, "..."] | list
 
@@ -17,9 +17,11 @@ def lag_matrix(series: Values, order: int) -> Float[np.ndarray, "*batch targets 
     Args: series: (*batch, length). Raises: ValueError: fewer than p + 1 values; values that are not finite.
     Taught in: 02a_time_series, "Fitting by least squares"
     """
-    require_positive(order, "order")
-    require_finite(np.asarray(series), "series")
-    values = np.asarray(series, float)
+    whole_number(order, "order")
+    values = as_doubles(series, "series")
+    require_finite(values, "series")
+    if (size := np.abs(values).max(initial=0)) > 1e100:
+        raise ValueError(f"series has values as large as {size:.3g}, whose squares cannot be held; scale it down.")
     length = values.shape[-1] if values.ndim else 0
     if length <= order:
         raise ValueError(f"series has {length} values; an AR({order}) needs at least {order + 1}.")
@@ -94,7 +96,7 @@ class LinearAr:
 
     def conditional_log_prob(self, series: Values) -> Float[np.ndarray, "*batch"] | np.floating:
         """log p(T^{p+1}, …, T^n | T^1, …, T^p) in nats: what least squares maximizes."""
-        residual = (np.asarray(series, float)[..., self.order :] - self.predict(series)) / self.sigma
+        residual = (as_doubles(series, "series")[..., self.order :] - self.predict(series)) / self.sigma
         return -(0.5 * residual**2 + np.log(self.sigma) + 0.5 * np.log(2 * np.pi)).sum(axis=-1)
 
     def log_prob(self, series: Values) -> Float[np.ndarray, "*batch"] | np.floating:
@@ -104,7 +106,7 @@ class LinearAr:
         Taught in: 02a_time_series, "A density and a sampler"
         """
         factor = self._start_factor()
-        first = np.asarray(series, float)[..., : self.order] - self.mean()
+        first = as_doubles(series, "series")[..., : self.order] - self.mean()
         z = np.linalg.solve(factor, first[..., None])[..., 0]
         start = -0.5 * (z**2).sum(axis=-1) - np.log(np.diag(factor)).sum() - 0.5 * self.order * np.log(2 * np.pi)
         return start + self.conditional_log_prob(series)
@@ -141,7 +143,7 @@ class LinearAr:
         Returns: the deviation is that of the noise to come; it takes the coefficients as known.
         Taught in: 02a_time_series, "Forecasts with intervals"
         """
-        require_positive(steps, "steps")
+        whole_number(steps, "steps")
         if np.shape(past)[-1] < self.order:
             raise ValueError(
                 f"past has {np.shape(past)[-1]} values; an AR({self.order}) looks at the last {self.order}."
@@ -170,13 +172,20 @@ class LinearAr:
 def least_squares(series: Values, order: int) -> LinearAr:
     """Fit by conditional maximum likelihood: β minimizes Σ_t (T^t − β⁰ − Σ_i β_i T^{t−i})², σ² is the mean residual².
 
+    Raises: ValueError: a series that the fit explains without noise, such as a constant one.
+
     Source: Hamilton 1994, sec. 5.3. Taught in: 02a_time_series, "Fitting by least squares"
     """
-    lags = lag_matrix(series, order)
-    target = np.asarray(series, float)[order:]
+    series = as_doubles(series, "series")
+    lags, target = lag_matrix(series, order), series[order:]
     design = np.insert(lags, 0, 1.0, axis=1)
     beta = np.linalg.lstsq(design, target)[0]
     sigma = np.sqrt(np.mean((target - design @ beta) ** 2))
+    if sigma <= 1e-7 * np.abs(series).max():
+        raise ValueError(
+            f"the last {order} values predict each value of the series exactly (it is constant, or without noise): "
+            "sigma would be 0, and there is no density. Take a smaller order, or a series with noise."
+        )
     return LinearAr(beta[1:], float(beta[0]), float(sigma))
 
 
@@ -185,7 +194,8 @@ def sample_autocovariance(series: Values, num_lags: int) -> Float[np.ndarray, " 
 
     Taught in: 02a_time_series, "Fitting by Yule–Walker"
     """
-    centred = np.asarray(series, float) - np.mean(series)
+    values = as_doubles(series, "series")
+    centred = values - values.mean()
     return np.array([centred[k:] @ centred[: len(centred) - k] for k in range(num_lags + 1)]) / len(centred)
 
 
@@ -210,6 +220,7 @@ def yule_walker(series: Values, order: int) -> LinearAr:
     Raises: ValueError: a constant series, which has nothing to match.
     Source: Walker 1931. Taught in: 02a_time_series, "Fitting by Yule–Walker"
     """
+    series = as_doubles(series, "series")
     lag_matrix(series, order)  # the same demands on the series
     gamma = sample_autocovariance(series, order)
     if gamma[0] == 0:

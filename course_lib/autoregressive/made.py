@@ -13,7 +13,7 @@ from course_lib.autoregressive.masks import draw_degrees, made_degrees, masks_of
 from course_lib.autoregressive.model import BinaryAutoregressive, Fixed
 from course_lib.autoregressive.sampling import Request, choices, choose, largest_groups, sample_masked_network
 from course_lib.initial_weights import fan_in_normal, zeros
-from course_lib.validation import require_event_shape
+from course_lib.validation import events
 
 
 def masked_linear(
@@ -129,7 +129,8 @@ class Made(BinaryAutoregressive):
         see_mask: bool = False, rngs: nnx.Rngs,
     ) -> None:  # fmt: skip
         super().__init__(num_inputs, ordering, num_classes)
-        spread = made_degrees(self.ordering[...], hidden_sizes, mask_key)
+        order = np.arange(num_inputs) if ordering is None else np.asarray(ordering)
+        spread = made_degrees(order, hidden_sizes, mask_key)
         if degrees is not None:
             spread[1:] = require_degrees(degrees, num_inputs, hidden_sizes)
         self.network = MaskedNetwork(spread, direct=direct, num_classes=num_classes, see_mask=see_mask, rngs=rngs)
@@ -141,8 +142,8 @@ class Made(BinaryAutoregressive):
 
     def conditional_logits(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch d"]:
         """Log-odds of each pixel being 1 given its predecessors, indexed by pixel; x may hold any real numbers."""
-        require_event_shape(x, (self.num_inputs,), "Made")
-        return self.network(jnp.asarray(x, float), self.labels(label, np.shape(x)[:-1]))
+        x = events(x, (self.num_inputs,), "Made")
+        return self.network(x, self.labels(label, x.shape[:-1]))
 
     def redrawn(self, key: Key[Array, ""], ordering: Int[Array, " d"] | None = None) -> "Made":
         """The same parameters under new masks: another ordering (or the given one) and new degrees, all from the key.

@@ -36,7 +36,8 @@ def causal_convolution(
     Numerics: the gradient of the kernel is one matrix product an entry; XLA's own is three times slower on a CPU.
     Taught in: 02b_pixelcnn, "One set of weights for all pixels"
     """
-    return _convolution(x, kernel, anchor, dilation)
+    dtype = jnp.promote_types(x.dtype, kernel.dtype)
+    return _convolution(x.astype(dtype), kernel.astype(dtype), anchor, dilation)
 
 
 def _padding(kernel, anchor, dilation):

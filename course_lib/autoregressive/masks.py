@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key
 
-from course_lib.validation import require_permutation, require_positive
+from course_lib.validation import require_permutation, whole_number
 
 
 def made_degrees(
@@ -28,7 +28,7 @@ def made_degrees(
     layers = [np.argsort(order) + 1]
     keys = [None] * len(hidden_sizes) if key is None else jax.random.split(key, len(hidden_sizes))
     for width, layer_key in zip(hidden_sizes, keys, strict=True):
-        require_positive(width, "a hidden size")
+        whole_number(width, "a hidden size")
         degrees = 1 + np.arange(width) * largest // width
         if layer_key is not None:
             degrees = np.sort(jax.random.randint(layer_key, (width,), 1, largest + 1))
@@ -58,7 +58,7 @@ def masks_of_degrees(degrees: Sequence[ArrayLike], direct: bool = False) -> list
     masks = [after[None, :] >= before[:, None] for before, after in pairwise(layers)]
     last = jnp.concatenate([layers[-1], layers[0]]) if direct and len(layers) > 1 else layers[-1]
     masks.append(layers[0][None, :] > last[:, None])
-    return [jnp.asarray(mask.astype(np.float32)) for mask in masks]
+    return [jnp.asarray(mask.astype(jax.dtypes.canonicalize_dtype(float))) for mask in masks]
 
 
 def draw_degrees(

@@ -13,12 +13,12 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 from course_lib.autoregressive.chain_rule import chain_rule_log_prob
 from course_lib.autoregressive.sampling import Request, make_request
 from course_lib.validation import (
+    events,
     is_concrete,
     require_binary,
     require_classes,
-    require_event_shape,
     require_permutation,
-    require_positive,
+    whole_number,
 )
 
 
@@ -58,7 +58,9 @@ class BinaryAutoregressive(nnx.Module):
     def __init__(
         self, num_inputs: int, ordering: ArrayLike | list | tuple | None = None, num_classes: int | None = None
     ) -> None:
-        require_positive(num_inputs, "num_inputs")
+        whole_number(num_inputs, "num_inputs")
+        if num_classes is not None:
+            whole_number(num_classes, "num_classes")
         order = np.arange(num_inputs) if ordering is None else np.asarray(ordering)
         self.num_inputs, self.num_classes = num_inputs, num_classes
         self.ordering = Fixed(jnp.asarray(require_permutation(order, num_inputs)))
@@ -73,7 +75,7 @@ class BinaryAutoregressive(nnx.Module):
         Raises: ValueError: wrong number of pixels; values other than 0 and 1; a label that is missing, not expected,
             or not one of 0, …, num_classes − 1.
         """
-        require_event_shape(x, (self.num_inputs,), type(self).__name__)
+        x = events(x, (self.num_inputs,), type(self).__name__)
         require_binary(x)
         return chain_rule_log_prob(x, self.conditional_logits(x, label))
 
@@ -90,7 +92,7 @@ class BinaryAutoregressive(nnx.Module):
         Raises: ValueError: `known` is not the beginning of the ordering (a model without a fixed ordering takes any
             subset); labels as in `log_prob`; wrong shapes.
         """
-        request = make_request(self.num_inputs, shape, temperature, given, known)
+        request = make_request(self.num_inputs, shape, temperature, given, known, require_binary)
         ordering = self.ordering[...]
         if not self.completes_any_subset and is_concrete(request.known) and is_concrete(ordering):
             kept = np.asarray(request.known)[np.asarray(ordering)]
@@ -118,17 +120,27 @@ class BinaryAutoregressive(nnx.Module):
         return sample_in_order(logits, self.ordering[...], key, num_samples)
 
     def labels(self, label: ArrayLike | None, batch: tuple[int, ...]) -> Int[Array, "..."] | None:
-        """One label for each example if the model was built for labels, and only then."""
-        if (label is None) != (self.num_classes is None):
-            name, wanted = type(self).__name__, "no label" if self.num_classes is None else "one"
-            raise ValueError(f"label is {label}; {name} was built with num_classes={self.num_classes}: give {wanted}.")
-        if label is None:
-            return None
-        labels = jnp.asarray(label)
-        require_classes(labels, self.num_classes or 0)
-        if labels.shape not in ((), batch):
-            raise ValueError(f"label has shape {labels.shape}; expected one integer, or integers of shape {batch}.")
-        return jnp.broadcast_to(labels, batch)
+        """As `labels_of`."""
+        return labels_of(type(self).__name__, self.num_classes, label, batch)
+
+
+def labels_of(
+    owner: str, num_classes: int | None, label: ArrayLike | None, batch: tuple[int, ...]
+) -> Int[Array, "..."] | None:
+    """One label for each example if the model was built for labels, and only then.
+
+    Raises: ValueError: a label that is missing, not expected, of another shape, or not one of 0, …, num_classes − 1.
+    """
+    if (label is None) != (num_classes is None):
+        wanted = "no label" if num_classes is None else "one"
+        raise ValueError(f"label is {label}; {owner} was built with num_classes={num_classes}: give {wanted}.")
+    if label is None or num_classes is None:
+        return None
+    require_classes(label, num_classes)
+    labels = jnp.asarray(label, int)
+    if labels.shape not in ((), batch):
+        raise ValueError(f"label has shape {labels.shape}; expected one integer, or integers of shape {batch}.")
+    return jnp.broadcast_to(labels, batch)
 
 
 @partial(jax.jit, static_argnums=(0, 3, 4))

@@ -4,13 +4,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from course_lib.autoregressive.model import BinaryAutoregressive
 from course_lib.autoregressive.sampling import Request, choices, choose
-from course_lib.validation import require_event_shape, require_positive
+from course_lib.validation import events, whole_number
 
 
 def nade_step(a: Float[Array, "*batch hidden"], now: tuple) -> tuple[Array, Array]:
@@ -52,7 +51,7 @@ class Nade(BinaryAutoregressive):
         self, num_inputs: int, num_hidden: int, *, ordering: ArrayLike | list | tuple | None = None, rngs: nnx.Rngs
     ) -> None:
         super().__init__(num_inputs, ordering)
-        require_positive(num_hidden, "num_hidden")
+        whole_number(num_hidden, "num_hidden")
         initial = nnx.initializers.lecun_normal()
         self.kernel = nnx.Param(initial(rngs.params(), (num_inputs, num_hidden)))
         self.hidden_bias = nnx.Param(jnp.zeros(num_hidden))
@@ -61,10 +60,10 @@ class Nade(BinaryAutoregressive):
 
     def conditional_logits(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch d"]:
         """Log-odds of each pixel being 1 given its predecessors, indexed by pixel; x may hold any real numbers."""
-        require_event_shape(x, (self.num_inputs,), "Nade")
-        self.labels(label, np.shape(x)[:-1])
+        x = events(x, (self.num_inputs,), "Nade")
+        self.labels(label, x.shape[:-1])
         parameters = (self.kernel, self.hidden_bias, self.output_kernel, self.output_bias, self.ordering)
-        return nade_logits(jnp.asarray(x, float), *(p[...] for p in parameters))
+        return nade_logits(x, *(p[...] for p in parameters))
 
     def draw(self, key: Key[Array, ""], num_samples: int, plan: Any, request: Request) -> Float[Array, "n d"]:
         """The same recursion: a pixel is drawn from its conditional and added to the pre-activation."""

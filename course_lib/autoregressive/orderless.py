@@ -15,13 +15,7 @@ from course_lib.autoregressive.chain_rule import ensemble_log_prob
 from course_lib.autoregressive.model import BinaryAutoregressive, Fixed
 from course_lib.autoregressive.sampling import Request, choices, choose
 from course_lib.probability import bernoulli_log_prob
-from course_lib.validation import (
-    is_concrete,
-    require_binary,
-    require_event_shape,
-    require_permutation,
-    require_positive,
-)
+from course_lib.validation import events, is_concrete, require_binary, require_permutation, whole_number
 
 
 class OrderlessNade(BinaryAutoregressive):
@@ -50,9 +44,12 @@ class OrderlessNade(BinaryAutoregressive):
                 "hidden_sizes is empty; an orderless NADE needs at least one hidden layer, such as (500,)."
             )
         for width in hidden_sizes:
-            require_positive(width, "a hidden size")
+            whole_number(width, "a hidden size")
         sizes, initial = [2 * num_inputs, *hidden_sizes, num_inputs], nnx.initializers.he_normal()
-        self.layers = nnx.List([nnx.Linear(*pair, kernel_init=initial, rngs=rngs) for pair in pairwise(sizes)])
+        dtype = jax.dtypes.canonicalize_dtype(float)
+        self.layers = nnx.List(
+            [nnx.Linear(*pair, kernel_init=initial, param_dtype=dtype, rngs=rngs) for pair in pairwise(sizes)]
+        )
 
     def logits(self, x: Float[Array, "*batch d"], observed: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
         """Log-odds of every pixel given the observed ones (1; 0 for the others, whose values do not matter)."""
@@ -83,11 +80,11 @@ class OrderlessNade(BinaryAutoregressive):
 
     def conditional_logits(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch d"]:
         """Log-odds of each pixel given its predecessors in the model's ordering, indexed by pixel."""
-        require_event_shape(x, (self.num_inputs,), "OrderlessNade")
-        self.labels(label, np.shape(x)[:-1])
-        order, rows = self.ordering[...], jnp.asarray(x, float).reshape(-1, self.num_inputs)
+        x = events(x, (self.num_inputs,), "OrderlessNade")
+        self.labels(label, x.shape[:-1])
+        order, rows = self.ordering[...], x.reshape(-1, self.num_inputs)
         _, logits = self._in_order(order, len(rows), lambda logit, x_d: x_d, rows.T[order])
-        return logits.T[:, jnp.argsort(order)].reshape(np.shape(x))
+        return logits.T[:, jnp.argsort(order)].reshape(x.shape)
 
     def draw(self, key: Key[Array, ""], num_samples: int, plan: Any, request: Request) -> Float[Array, "n d"]:
         """The known pixels come first, whichever they are; then the others in the model's ordering."""
@@ -121,9 +118,9 @@ def orderless_loss(model: OrderlessNade, batch: ArrayLike, key: Key[Array, ""]) 
 
     Source: Uria et al. 2014 (arXiv:1310.1757), eq. 12. Taught in: 02_autoregressive, "An ensemble over orderings"
     """
-    require_event_shape(batch, (model.num_inputs,), "OrderlessNade")
+    batch = events(batch, (model.num_inputs,), "OrderlessNade")
     require_binary(batch)
-    x, d = jnp.asarray(batch, float), model.num_inputs
+    x, d = batch, model.num_inputs
     split_key, subset_key = jax.random.split(key)
     split = jax.random.randint(split_key, (*x.shape[:-1], 1), 0, d)
     u = jax.random.uniform(subset_key, x.shape)
@@ -156,9 +153,9 @@ class Ensemble(nnx.Module):
 
     def log_prob(self, x: ArrayLike) -> Float[Array, "*batch"]:
         """Log-probability in nats: logsumexp_k log p_k(x) − log K; one member after the other."""
-        require_event_shape(x, (self.model.num_inputs,), "Ensemble")
+        x = events(x, (self.model.num_inputs,), "Ensemble")
         require_binary(x)
-        return _ensemble_log_prob(*nnx.split(self), jnp.asarray(x, float))
+        return _ensemble_log_prob(*nnx.split(self), x)
 
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:
         """For each sample a member is picked, then asked."""

@@ -65,8 +65,8 @@ def draw_with_caches(
             for layer, left, link in zip(layers, lefts, links, strict=True):
                 if layer is not first:
                     kept.append(push(left, h))
-                kernel = layer.horizontal[...]
-                b = kept[-1][:, :: layer.dilation].reshape(n, -1) @ kernel.reshape(-1, kernel.shape[-1]) + link
+                kernel = layer.horizontal[...].reshape(-1, layer.horizontal.shape[-1])
+                b = kept[-1][:, :: layer.dilation].reshape(n, len(kernel)) @ kernel + link
                 h = layer.look_left(h, b)
             x = draw_pixel(read_out(h), i * width + j)
             return [push(kept[0], 2 * x[:, None] - 1), *kept[1:]], x

@@ -1,5 +1,6 @@
 """PixelCNN: the conditionals of all pixels by one convolutional network that looks up and to the left."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -11,10 +12,11 @@ from jaxtyping import Array, ArrayLike, Float, Key
 
 from course_lib.autoregressive.discretized import Bernoulli, Likelihood
 from course_lib.autoregressive.masked_convolution import causal_convolution, convolution_mask
-from course_lib.autoregressive.model import Fixed
+from course_lib.autoregressive.model import Fixed, labels_of
 from course_lib.autoregressive.pixel_sampling import DrawPixel, draw_with_caches, pixel_drawer
-from course_lib.initial_weights import fan_in_normal, linear
-from course_lib.validation import require_classes, require_event_shape, require_positive
+from course_lib.autoregressive.sampling import make_request
+from course_lib.initial_weights import fan_in_normal, linear, zeros
+from course_lib.validation import events, is_concrete, whole_number
 
 BINARY = Bernoulli()
 FIRST_RADIUS, RADIUS = 3, 1  # kernels of 7 × 7 pixels in the first layer, of 3 × 3 features in the others
@@ -119,13 +121,13 @@ class SingleStackPixelCNN(nnx.Module):
     ) -> None:  # fmt: skip
         self.image_shape, self.likelihood, self.num_classes = tuple(image_shape), likelihood, num_classes
         for size in (*image_shape, num_channels, *dilations, first_radius, 1 if num_classes is None else num_classes):
-            require_positive(size, "a size of the network")
+            whole_number(size, "a size of the network")
         build, more = type(self)._layer, [(num_channels, num_channels, False, RADIUS, d, rngs) for d in dilations]
         self.layers = nnx.List([build(*each) for each in [(1, num_channels, True, first_radius, 1, rngs), *more]])
         shapes = [self.image_shape] + [(1, 1)] * len(dilations)
-        self.biases = nnx.List([nnx.Param(jnp.zeros((1, *shape, 4 * num_channels))) for shape in shapes])
+        self.biases = nnx.List([nnx.Param(zeros(None, (1, *shape, 4 * num_channels))) for shape in shapes])
         if num_classes is not None:
-            self.classes = nnx.List([nnx.Param(jnp.zeros((num_classes, 4 * num_channels))) for _ in self.layers])
+            self.classes = nnx.List([nnx.Param(zeros(None, (num_classes, 4 * num_channels))) for _ in self.layers])
         self.hidden = _pointwise(num_channels, num_channels, rngs)
         self.head = _pointwise(num_channels, likelihood.num_parameters, rngs)
 
@@ -142,9 +144,11 @@ class SingleStackPixelCNN(nnx.Module):
 
     def features(self, x: ArrayLike, label: ArrayLike | None = None) -> list[Float[Array, "n h w channels"]]:
         """What stands at every pixel after each layer, computed from the pixels before it; n images of any values."""
-        h = 2 * jnp.asarray(x, float).reshape(-1, *self.image_shape, 1) - 1  # the padding, 0, is neither ink nor paper
+        x = events(x, self.image_shape, type(self).__name__)
+        images = x.reshape(math.prod(x.shape[:-2]), *self.image_shape, 1)
+        h = 2 * images - 1  # the padding, 0, is neither ink nor paper
         stacks, found = (h,) * self.num_stacks, []
-        for layer, bias in zip(self.layers, self.layer_biases(self._labels(label, h.shape[:1])), strict=True):
+        for layer, bias in zip(self.layers, self.layer_biases(self.labels(label, h.shape[:1])), strict=True):
             stacks = layer(stacks, bias)
             found.append(stacks[-1])
         return found
@@ -154,11 +158,12 @@ class SingleStackPixelCNN(nnx.Module):
 
         Raises: ValueError: images of another size; a label that is missing, not wanted, or no class of the model.
         """
-        require_event_shape(x, self.image_shape, type(self).__name__)
-        batch = np.shape(x)[:-2]
-        if label is not None:
-            label = jnp.broadcast_to(jnp.asarray(label), batch).reshape(-1)
-        return self.read_out(self.features(x, label)[-1]).reshape(*batch, *self.image_shape, -1)
+        x = events(x, self.image_shape, type(self).__name__)
+        batch = x.shape[:-2]
+        labels = self.labels(label, batch)
+        labels = None if labels is None else labels.reshape(math.prod(batch))
+        numbers = self.read_out(self.features(x, labels)[-1])
+        return numbers.reshape(*batch, *self.image_shape, self.likelihood.num_parameters)
 
     def log_prob(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch"]:
         """log p(x), or log p(x | label), in nats. Raises: ValueError: as `parameters`, and values that are no level."""
@@ -178,20 +183,22 @@ class SingleStackPixelCNN(nnx.Module):
                 drawn given these. The pixels to keep must be the first, row by row.
         Raises: ValueError: a temperature that is not positive; a wrong image, mask or label.
         """
-        require_positive(temperature, "temperature")
-        if (given is None) != (known is None):
-            raise ValueError("given holds an image and known says which pixels to keep; give both or neither.")
-        keep = np.zeros(self.image_shape, bool) if known is None else np.asarray(known, bool)
-        if keep.shape != self.image_shape or (np.diff(keep.ravel().astype(int)) > 0).any():
-            raise ValueError(
-                f"known has shape {keep.shape} and keeps {keep.sum()} pixels; expected a mask {self.image_shape} of "
-                "the first pixels, row by row: what comes later cannot be given."
-            )
-        image = jnp.zeros(self.image_shape) if given is None else jnp.asarray(given, float)
-        require_event_shape(image, self.image_shape, type(self).__name__)
-        image = jnp.broadcast_to(image, (*shape, *self.image_shape)).reshape(int(np.prod(shape)), keep.size).T
-        request = (self._labels(label, shape), temperature, image, keep.ravel())
-        return _compiled_draw(*nnx.split(self), key, *request).reshape(*shape, *self.image_shape)
+        owner, size = type(self).__name__, math.prod(self.image_shape)
+        if given is not None:
+            given = events(given, self.image_shape, owner, "given")
+            given = given.reshape(*given.shape[:-2], size)
+        if known is not None:
+            known = events(known, self.image_shape, owner, "known")
+            if known.ndim > 2 or (is_concrete(known) and (np.diff(np.ravel(known)) > 0).any()):
+                raise ValueError(
+                    f"known has shape {known.shape}; expected a mask {self.image_shape} that keeps the first pixels, "
+                    "row by row: what comes later cannot be given."
+                )
+            known = known.reshape(size)
+        request = make_request(size, shape, temperature, given, known, self.likelihood.check)
+        labels = self.labels(label, shape)
+        request = request._replace(label=None if labels is None else labels.reshape(len(request.given)))
+        return _compiled_draw(*nnx.split(self), key, request).reshape(*shape, *self.image_shape)
 
     def draw(self, draw_pixel: DrawPixel, num_samples: int, label: Array | None) -> Float[Array, "n h w"]:
         """What `sample` compiles: one full pass a pixel."""
@@ -203,15 +210,9 @@ class SingleStackPixelCNN(nnx.Module):
 
         return jax.lax.scan(step, x, jnp.arange(h * w))[0]
 
-    def _labels(self, label: ArrayLike | None, batch: tuple[int, ...]) -> Array | None:
-        """One label for each image if the model was built for labels, and only then."""
-        if (label is None) != (self.num_classes is None):
-            name, wanted = type(self).__name__, "no label" if self.num_classes is None else "one"
-            raise ValueError(f"label is {label}; {name} was built with num_classes={self.num_classes}: give {wanted}.")
-        if label is None:
-            return None
-        require_classes(label, self.num_classes or 0)
-        return jnp.broadcast_to(jnp.asarray(label, int), batch).reshape(-1)
+    def labels(self, label: ArrayLike | None, batch: tuple[int, ...]) -> Array | None:
+        """As `labels_of`."""
+        return labels_of(type(self).__name__, self.num_classes, label, batch)
 
 
 class PixelCNN(SingleStackPixelCNN):
@@ -230,6 +231,7 @@ class PixelCNN(SingleStackPixelCNN):
 
 
 @partial(jax.jit, static_argnums=0)
-def _compiled_draw(graphdef, state, key, label, temperature, image, keep):
-    model, n = nnx.merge(graphdef, state), image.shape[1]
-    return model.draw(pixel_drawer(model.likelihood, key, temperature, image, keep), n, label)
+def _compiled_draw(graphdef, state, key, request):
+    model, n = nnx.merge(graphdef, state), len(request.given)
+    draw_pixel = pixel_drawer(model.likelihood, key, request.temperature, request.given.T, request.known > 0)
+    return model.draw(draw_pixel, n, request.label)

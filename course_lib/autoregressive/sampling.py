@@ -1,5 +1,6 @@
 """Ancestral sampling that computes each unit once: what a sample must respect, and the loop for masked networks."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
-from course_lib.validation import is_concrete, require_binary, require_positive
+from course_lib.validation import as_floats, is_concrete, require_binary, require_positive, whole_number
 
 
 class Request(NamedTuple):
@@ -29,29 +30,36 @@ class Choice(NamedTuple):
 
 
 def make_request(
-    num_inputs: int, shape: tuple[int, ...], temperature: ArrayLike, given: ArrayLike | None, known: ArrayLike | None
-) -> Request:
+    num_inputs: int, shape: tuple[int, ...], temperature: ArrayLike, given: ArrayLike | None, known: ArrayLike | None,
+    check: Callable[[Array, str], None],
+) -> Request:  # fmt: skip
     """Check the arguments of `sample` and give them the shapes of a `Request`; values where `known` is 0 are dropped.
 
-    Raises: ValueError: a temperature that is not positive; only one of given and known; wrong shapes; known values
-        other than 0 and 1.
+    Args: check: raises ValueError for values that no pixel can have.
+    Raises: ValueError: a temperature that is not positive; only one of given and known; wrong shapes; what `check`
+        refuses among the known values.
     """
-    n = int(np.prod(shape))
+    n = math.prod(whole_number(size, "an entry of shape", 0) for size in shape)
+    temperature = as_floats(temperature, "temperature")
+    if temperature.shape:
+        raise ValueError(f"temperature has shape {temperature.shape}; expected one number.")
     if is_concrete(temperature):
-        require_positive(float(np.asarray(temperature)), "temperature")
+        require_positive(float(temperature), "temperature")
     if (given is None) != (known is None):
         raise ValueError("given holds values and known says which of them to keep; give both or neither.")
     if given is None or known is None:
         given, known = jnp.zeros(num_inputs), jnp.zeros(num_inputs)
-    if np.shape(known) != (num_inputs,):
-        raise ValueError(f"known has shape {np.shape(known)}; expected ({num_inputs},), one entry for each pixel.")
-    known, given = jnp.asarray(known, bool), jnp.asarray(given, float)
+    known, given = as_floats(known, "known"), as_floats(given, "given")
+    if known.shape != (num_inputs,):
+        raise ValueError(f"known has shape {known.shape}; expected ({num_inputs},), one entry for each pixel.")
+    require_binary(known, "known")
+    known = known > 0
     if given.shape not in ((num_inputs,), (*shape, num_inputs)):
         raise ValueError(f"given has shape {given.shape}; expected ({num_inputs},) or {(*shape, num_inputs)}.")
     given = jnp.where(jnp.broadcast_to(known, given.shape), given, 0.0)
-    require_binary(given, "given")
+    check(given, "given")
     given = jnp.broadcast_to(given, (*shape, num_inputs)).reshape(n, num_inputs)
-    return Request(jnp.asarray(temperature, float), given, jnp.asarray(known, float))
+    return Request(temperature, given, known.astype(given.dtype))
 
 
 def choices(key: Key[Array, ""], ordering: Int[Array, " d"], request: Request) -> Choice:
@@ -103,8 +111,9 @@ def sample_masked_network(
         hidden.append((kernel[before][:, after].T, rest[:, after].T))
     kernel, rest = layers[-1]
     listens = jnp.concatenate([order[-1], order[-1].size + order[0]])[: kernel.shape[0]]
-    kernel = kernel[listens].reshape(listens.size, num_inputs, -1)[:, order[0]].transpose(1, 2, 0)
-    rest = rest.reshape(n, num_inputs, -1)[:, order[0]].transpose(1, 2, 0)
+    outputs = kernel.shape[1] // num_inputs
+    kernel = kernel[listens].reshape(listens.size, num_inputs, outputs)[:, order[0]].transpose(1, 2, 0)
+    rest = rest.reshape(n, num_inputs, outputs)[:, order[0]].transpose(1, 2, 0)
 
     def step(values: list[Array], now: tuple) -> tuple[list[Array], Array]:
         t, weights, output, begins, choice = now

@@ -1,7 +1,6 @@
 """Range coding with an autoregressive model: each pixel costs −log₂ of its conditional probability."""
 
 from functools import partial
-from numbers import Integral
 from typing import Any
 
 import jax
@@ -13,7 +12,7 @@ from course_lib.autoregressive import BinaryAutoregressive, SingleStackPixelCNN
 from course_lib.autoregressive.discretized import Bernoulli
 from course_lib.coding.container import CodingError
 from course_lib.coding.entropy_coder import stream
-from course_lib.validation import require_finite
+from course_lib.validation import require_finite, whole_number
 
 MOST_IMAGES = 2**16 - 1  # in one pass: what the file has room for
 
@@ -53,9 +52,7 @@ class AutoregressiveCode:
     kind = 0
 
     def __init__(self, model: BinaryAutoregressive | SingleStackPixelCNN, batch_size: Any = 128) -> None:
-        if not isinstance(batch_size, Integral) or not 1 <= int(batch_size) <= MOST_IMAGES:
-            raise ValueError(f"batch_size is {batch_size!r}; expected a whole number from 1 to {MOST_IMAGES}.")
-        batch_size = int(batch_size)
+        batch_size = whole_number(batch_size, "batch_size", 1, MOST_IMAGES)
         binary = isinstance(model, BinaryAutoregressive)
         self.graphdef, self.state = nnx.split(model)
         self.likelihood = Bernoulli() if binary else model.likelihood

@@ -14,7 +14,7 @@ from course_lib.coding.flow import FlowCode
 from course_lib.coding.vae import VaeCode
 from course_lib.flows import Flow
 from course_lib.vae import Vae
-from course_lib.validation import require_binary, require_event_shape
+from course_lib.validation import events, require_binary
 
 
 def code_of(model: Any, levels: Any = None, batch_size: Any = 128) -> AutoregressiveCode | BitsBackCode:
@@ -38,7 +38,7 @@ def code_of(model: Any, levels: Any = None, batch_size: Any = 128) -> Autoregres
 
 def symbols_of(code: Any, images: ArrayLike) -> np.ndarray:
     """Integers (n, d) from values level / (levels − 1). Raises: ValueError: as `compress`."""
-    require_event_shape(images, code.event_shape, type(code).__name__)
+    images = events(images, code.event_shape, type(code).__name__)
     if np.ndim(images) != len(code.event_shape) + 1 or not len(np.asarray(images)):
         raise ValueError(f"images have shape {np.shape(images)}; expected (n, …) with n ≥ 1 and one batch axis.")
     if code.levels == 2:

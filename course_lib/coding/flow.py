@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
 from typing import Any
 
 import jax
@@ -14,7 +13,7 @@ from course_lib.coding.bits_back import BitsBackCode
 from course_lib.coding.entropy_coder import stream
 from course_lib.coding.gaussian_grid import GaussianGrid
 from course_lib.flows import Flow
-from course_lib.validation import require_finite
+from course_lib.validation import require_finite, whole_number
 
 LATENT = GaussianGrid(-8.0, 2.0**-13, 2**17)
 CELLS, SIGMA = 2**16, 2.0**-13
@@ -54,9 +53,7 @@ class FlowCode(BitsBackCode):
     kind = 2
 
     def __init__(self, model: Flow, levels: Any) -> None:
-        if not isinstance(levels, Integral) or not 2 <= int(levels) <= CELLS // 2:
-            raise ValueError(f"levels is {levels!r}; expected a whole number from 2 to {CELLS // 2}.")
-        levels = int(levels)
+        levels = whole_number(levels, "levels", 2, CELLS // 2)
         self.graphdef, self.state = nnx.split(model)
         self.event_shape, self.levels, self.fine = (model.num_dims,), levels, CELLS // levels
         step = 1 / (levels * self.fine)

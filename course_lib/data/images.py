@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, Shaped
 
-from course_lib.validation import require_unit_interval
+from course_lib.validation import as_floats, require_unit_interval
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def binarize(images: Float[Array | np.ndarray, "*shape"], key: Key[Array, ""] | 
         ValueError: a value outside [0, 1], or NaN.
     Taught in: 02_autoregressive
     """
-    require_unit_interval(images, "images")
-    levels = jnp.asarray(images)
+    levels = as_floats(images, "images")
+    require_unit_interval(levels, "images")
     if key is None:
         return (levels > 0.5).astype(jnp.float32)
     return jax.random.bernoulli(key, levels).astype(jnp.float32)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from course_lib.validation import require_finite, require_positive
+from course_lib.validation import require_finite, require_positive, whole_number
 
 
 def ar_process(
@@ -36,7 +36,7 @@ def ar_process(
     beta = np.atleast_1d(np.asarray(coefficients, dtype=np.float32))
     require_finite(beta, "coefficients")
     require_positive(sigma, "sigma")
-    require_positive(length, "length")
+    whole_number(length, "length")
     roots = np.roots(np.concatenate([[1.0], -beta.astype(float)]))
     largest = max(roots, key=abs, default=0.0)
     if abs(largest) >= 1 - 1e-6:

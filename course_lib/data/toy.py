@@ -11,7 +11,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, Key
 
-from course_lib.validation import require_event_shape, require_finite
+from course_lib.validation import events, require_finite
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ToyDensity:
         Raises:
             ValueError: the last axis is not 2, or x holds NaN or infinite values.
         """
-        require_event_shape(x, (2,), f"the toy density {self.name!r}")
+        x = events(x, (2,), f"the toy density {self.name!r}")
         require_finite(x)
         return jax.jit(self.log_density)(jnp.asarray(x))
 

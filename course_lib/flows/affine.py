@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import ArrayLike
 
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
-from course_lib.validation import is_concrete, require_event_shape, require_finite
+from course_lib.validation import events, is_concrete, require_finite
 
 
 class Affine(Bijection):
@@ -37,11 +37,11 @@ class Affine(Bijection):
         self.num_dims, self.shift, self.log_scale = shift.size, nnx.Param(shift), nnx.Param(jnp.log(scale))
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(z, (self.num_dims,), "Affine")
+        z = events(z, (self.num_dims,), "Affine")
         shift, log_scale = (jnp.broadcast_to(p[...], z.shape) for p in (self.shift, self.log_scale))
         return z * jnp.exp(log_scale) + shift, log_scale.sum(axis=-1)
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(x, (self.num_dims,), "Affine")
+        x = events(x, (self.num_dims,), "Affine")
         shift, log_scale = (jnp.broadcast_to(p[...], x.shape) for p in (self.shift, self.log_scale))
         return (x - shift) * jnp.exp(-log_scale), -log_scale.sum(axis=-1)

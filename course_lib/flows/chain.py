@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
+from course_lib.validation import events
 
 
 class Chain(Bijection):
@@ -29,6 +30,7 @@ class Chain(Bijection):
         self.num_dims, self.bijections = dims[0], nnx.List(bijections)
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
+        z = events(z, (self.num_dims,), "Chain")
         x, total, given = z, jnp.zeros(z.shape[:-1]), () if context is None else (context,)
         for bijection in self.bijections:
             x, log_det = bijection.forward(x, *given)
@@ -36,6 +38,7 @@ class Chain(Bijection):
         return x, total
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
+        x = events(x, (self.num_dims,), "Chain")
         z, total, given = x, jnp.zeros(x.shape[:-1]), () if context is None else (context,)
         for bijection in reversed(self.bijections):
             z, log_det = bijection.inverse(z, *given)

@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 from course_lib.autoregressive import MaskedLinear, made_masks
 from course_lib.flows.bijection import Context, Points
 from course_lib.initial_weights import fan_in_normal, linear, zeros
+from course_lib.validation import as_floats
 
 
 def with_context(x: Points, context: Context, num_context: int) -> Float[Array, "*batch d_plus_c"]:
@@ -20,6 +21,7 @@ def with_context(x: Points, context: Context, num_context: int) -> Float[Array, 
     """
     if context is None and num_context == 0:
         return x
+    context = None if context is None else as_floats(context, "context")
     shape = None if context is None else context.shape
     if context is None or num_context == 0 or shape not in ((num_context,), (*x.shape[:-1], num_context)):
         wanted = f"({num_context},) or {(*x.shape[:-1], num_context)}" if num_context else "none"

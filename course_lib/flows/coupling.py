@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Shaped
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
 from course_lib.flows.conditioner import with_context
 from course_lib.initial_weights import linear
-from course_lib.validation import require_event_shape, require_positive
+from course_lib.validation import events, require_positive
 
 Mask = Shaped[Array | np.ndarray, " d"]
 
@@ -107,13 +107,13 @@ class AffineCoupling(Bijection):
         h = with_context(x[..., _places(kept)], context, self.num_context)
         for layer in self.hidden:
             h = jnp.tanh(layer(h))
-        both = _widened(self.last(h).reshape(*x.shape[:-1], 2, -1), ~kept)
+        both = _widened(self.last(h).reshape(*x.shape[:-1], 2, self.num_dims - sum(self.mask)), ~kept)
         return both[..., 0, :], self.max_log_scale * jnp.tanh(both[..., 1, :] / self.max_log_scale)
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(z, (self.num_dims,), "AffineCoupling")
+        z = events(z, (self.num_dims,), "AffineCoupling")
         return coupling_forward(z, *self.shift_and_log_scale(z, context), jnp.asarray(self.mask))
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(x, (self.num_dims,), "AffineCoupling")
+        x = events(x, (self.num_dims,), "AffineCoupling")
         return coupling_inverse(x, *self.shift_and_log_scale(x, context), jnp.asarray(self.mask))

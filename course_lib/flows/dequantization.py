@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Key, Shaped
 from course_lib.flows.bijection import Points
 from course_lib.flows.flow import Flow
 from course_lib.flows.logit import Logit
-from course_lib.validation import require_classes
+from course_lib.validation import as_floats, require_classes
 
 Levels = Shaped[Array | np.ndarray, "*batch d"]
 
@@ -23,7 +23,7 @@ def dequantize(key: Key[Array, ""], levels: Levels, num_levels: int = 256) -> Po
     Taught in: 03a_masked_and_spline_flows, "Images: dequantization and logits".
     """
     require_classes(levels, num_levels, "levels")
-    y = (jnp.asarray(levels, float) + jax.random.uniform(key, np.shape(levels))) / num_levels
+    y = (as_floats(levels, "levels") + jax.random.uniform(key, np.shape(levels))) / num_levels
     return jnp.minimum(y, 1 - jnp.finfo(y.dtype).epsneg)  # 255 + u may round up to 256
 
 
@@ -43,7 +43,7 @@ class VariationalDequantizer(nnx.Module):
     def sample(self, key: Key[Array, ""], levels: Levels) -> tuple[Points, Float[Array, "*batch"]]:
         """Noise u of the shape of `levels`, kept inside (0, 1) by rounding, and log q(u | k) in nats."""
         require_classes(levels, self.num_levels, "levels")
-        k = jnp.asarray(levels, float)
+        k = as_floats(levels, "levels")
         base = jax.random.normal(key, k.shape)
         logits, log_det = self.noise.bijection.forward(base, 2 * k / (self.num_levels - 1) - 1)
         u, log_det_squash = Logit(k.shape[-1]).forward(logits)
@@ -64,7 +64,7 @@ def dequantization_bound(
     Source: Ho et al., arXiv:1902.00275, eq. 3. Taught in: as `VariationalDequantizer`.
     """
     u, log_q = dequantizer.sample(key, levels)
-    y = (jnp.asarray(levels, float) + u) / dequantizer.num_levels
+    y = (as_floats(levels, "levels") + u) / dequantizer.num_levels
     eps = jnp.finfo(y.dtype).epsneg
     log_p = model.log_prob(jnp.clip(y, eps, 1 - eps))
     return log_p - y.shape[-1] * jnp.log(dequantizer.num_levels) - log_q

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key, Scalar
 
 from course_lib.flows.bijection import Bijection, Context, Points
 from course_lib.probability import standard_normal_log_prob
-from course_lib.validation import require_event_shape, require_finite
+from course_lib.validation import as_floats, events, require_finite, whole_number
 
 
 class Flow(nnx.Module):
@@ -32,16 +32,29 @@ class Flow(nnx.Module):
         self.num_dims, self.bijection = num_dims, bijection
 
     def log_prob(self, x: Points | Float[np.ndarray, "*batch d"], context: Context = None) -> Float[Array, "*batch"]:
-        """log p(x), or log p(x | context), in nats. Raises ValueError for a wrong d and for NaN or infinity."""
-        require_event_shape(x, (self.num_dims,), type(self).__name__)
+        """log p(x), or log p(x | context), in nats.
+
+        Raises: ValueError: a wrong d, NaN or infinity in x or in the context.
+        """
+        x = events(x, (self.num_dims,), type(self).__name__)
         require_finite(x)
-        return _compiled_log_prob(*nnx.split(self.bijection), jnp.asarray(x), context)
+        context = _checked(context)
+        return _compiled_log_prob(*nnx.split(self.bijection), x, context)
 
     def sample(
         self, key: Key[Array, ""], shape: tuple[int, ...] = (), context: Context = None
     ) -> Float[Array, "*shape d"]:
         """Sample z, apply g: points of shape (*shape, d)."""
-        return _compiled_sample(*nnx.split(self.bijection), key, tuple(shape), context)
+        sizes = tuple(whole_number(size, "an entry of shape", 0) for size in shape)
+        return _compiled_sample(*nnx.split(self.bijection), key, sizes, _checked(context))
+
+
+def _checked(context: Context) -> Context:
+    if context is None:
+        return None
+    context = as_floats(context, "context")
+    require_finite(context, "context")
+    return context
 
 
 @partial(jax.jit, static_argnums=0)

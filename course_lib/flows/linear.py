@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from course_lib.autoregressive import Fixed
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
-from course_lib.validation import require_event_shape, require_permutation, require_positive
+from course_lib.validation import events, require_permutation, whole_number
 
 
 class Permutation(Bijection):
@@ -26,11 +26,11 @@ class Permutation(Bijection):
         self.order = Fixed(jnp.asarray(require_permutation(np.asarray(order), self.num_dims)))
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(z, (self.num_dims,), "Permutation")
+        z = events(z, (self.num_dims,), "Permutation")
         return jnp.take(z, self.order[...], axis=-1), jnp.zeros(z.shape[:-1])
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(x, (self.num_dims,), "Permutation")
+        x = events(x, (self.num_dims,), "Permutation")
         return jnp.take(x, jnp.argsort(self.order[...]), axis=-1), jnp.zeros(x.shape[:-1])
 
 
@@ -47,7 +47,7 @@ class InvertibleLinear(Bijection):
     """
 
     def __init__(self, num_dims: int, *, rngs: nnx.Rngs):
-        require_positive(num_dims, "num_dims")
+        whole_number(num_dims, "num_dims")
         rotation = jnp.linalg.qr(jax.random.normal(rngs.params(), (num_dims, num_dims)))[0]
         permutation, lower, upper = jax.scipy.linalg.lu(rotation)
         scale = jnp.diag(upper)
@@ -62,13 +62,13 @@ class InvertibleLinear(Bijection):
         return self.permutation[...], lower, jnp.triu(self.upper[...], 1) + diagonal
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(z, (self.num_dims,), "InvertibleLinear")
+        z = events(z, (self.num_dims,), "InvertibleLinear")
         permutation, lower, upper = self.factors()
         log_det = jnp.broadcast_to(self.log_scale[...].sum(), z.shape[:-1])
         return z @ (permutation @ lower @ upper).T, log_det
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(x, (self.num_dims,), "InvertibleLinear")
+        x = events(x, (self.num_dims,), "InvertibleLinear")
         permutation, lower, upper = self.factors()
         columns = (x @ permutation).reshape(-1, self.num_dims).T  # Pᵀ x, one column a point
         columns = solve_triangular(upper, solve_triangular(lower, columns, lower=True, unit_diagonal=True))

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
-from course_lib.validation import looks_at_values, require_event_shape
+from course_lib.validation import events, looks_at_values
 
 _LOG_2 = float(np.log(2))
 
@@ -47,12 +47,12 @@ class Logit(Bijection):
         self.num_dims, self.alpha = num_dims, float(alpha)
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(z, (self.num_dims,), "Logit")
+        z = events(z, (self.num_dims,), "Logit")
         x = (jax.nn.sigmoid(z) - self.alpha) / (1 - 2 * self.alpha)
         return x, (_log_slope_of_sigmoid(z) - jnp.log1p(-2 * self.alpha)).sum(axis=-1)
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(x, (self.num_dims,), "Logit")
+        x = events(x, (self.num_dims,), "Logit")
         u = self.alpha + (1 - 2 * self.alpha) * x
         _require_inside(x, self.alpha)
         z = jnp.log(u) - jnp.log1p(-u)

@@ -16,7 +16,7 @@ from course_lib.flows.conditioner import MaskedConditioner
 from course_lib.flows.flow import Flow
 from course_lib.flows.stack import Stack
 from course_lib.flows.transformer import AffineTransformer, Transformer
-from course_lib.validation import require_event_shape, require_permutation, require_positive
+from course_lib.validation import events, require_permutation, whole_number
 
 
 class MaskedAutoregressive(Bijection):
@@ -39,7 +39,7 @@ class MaskedAutoregressive(Bijection):
         transformer: Transformer | None = None, num_context: int = 0,
         activation: Callable[[Array], Array] = jnp.tanh, rngs: nnx.Rngs,
     ):  # fmt: skip
-        require_positive(num_dims, "num_dims")
+        whole_number(num_dims, "num_dims")
         order = require_permutation(np.arange(num_dims) if ordering is None else np.asarray(ordering), num_dims)
         self.num_dims, self.transformer = num_dims, transformer or AffineTransformer()
         self.ordering, outputs = Fixed(jnp.asarray(order)), self.transformer.num_parameters
@@ -49,13 +49,13 @@ class MaskedAutoregressive(Bijection):
 
     def _one_pass(self, curve: Callable, t: Points, context: Context) -> MappedPoints:
         """Every coordinate through its curve, whose parameters are computed from t itself."""
-        require_event_shape(t, (self.num_dims,), type(self).__name__)
+        t = events(t, (self.num_dims,), type(self).__name__)
         values, log_slopes = curve(t, self.conditioner(t, context))
         return values, log_slopes.sum(axis=-1)
 
     def _step_by_step(self, curve: Callable, t: Points, context: Context) -> MappedPoints:
         """Parameters come from the result, which is known only up to the coordinate before."""
-        require_event_shape(t, (self.num_dims,), type(self).__name__)
+        t = events(t, (self.num_dims,), type(self).__name__)
 
         def step(known: Array, i: Array) -> tuple[Array, Array]:
             parameters = jnp.take(self.conditioner(known, context), i[None], axis=-2)
@@ -108,7 +108,7 @@ class MAF(Flow):
         self, num_dims: int, num_layers: int, hidden_sizes: Sequence[int], *,
         stacked: bool = True, rngs: nnx.Rngs, **options: Any,
     ):  # fmt: skip
-        require_positive(num_layers, "num_layers")
+        whole_number(num_layers, "num_layers")
         orders = [np.arange(num_dims)[:: 1 if i % 2 == 0 else -1] for i in range(num_layers)]
         build = lambda order: self.layer_type(num_dims, hidden_sizes, ordering=order, rngs=rngs, **options)  # noqa: E731
         super().__init__(num_dims, (Stack if stacked else Chain)([build(order) for order in orders]))

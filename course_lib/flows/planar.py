@@ -6,7 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
-from course_lib.validation import require_event_shape, require_positive
+from course_lib.validation import events, whole_number
 
 
 def constrained_direction(u: Float[Array, " d"], w: Float[Array, " d"]) -> Float[Array, " d"]:
@@ -34,7 +34,7 @@ class Planar(Bijection):
     """
 
     def __init__(self, num_dims: int, *, rngs: nnx.Rngs):
-        require_positive(num_dims, "num_dims")
+        whole_number(num_dims, "num_dims")
         start = nnx.initializers.normal(num_dims**-0.5)
         self.num_dims, self.b = num_dims, nnx.Param(jnp.zeros(()))
         self.w, self.u = (nnx.Param(start(rngs.params(), (num_dims,))) for _ in range(2))
@@ -49,11 +49,11 @@ class Planar(Bijection):
         return points + sign * push[..., None] * jnp.broadcast_to(direction, points.shape), sign * log_det
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(z, (self.num_dims,), "Planar")
+        z = events(z, (self.num_dims,), "Planar")
         return self._moved(z, z @ self.w[...], constrained_direction(self.u[...], self.w[...]), 1)
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
-        require_event_shape(x, (self.num_dims,), "Planar")
+        x = events(x, (self.num_dims,), "Planar")
         direction = constrained_direction(self.u[...], self.w[...])
         along = solve_planar(x @ self.w[...], jnp.vdot(direction, self.w[...]), self.b[...])
         return self._moved(x, along, direction, -1)

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from course_lib.validation import require_positive, whole_number
+
 Knots = Float[Array, "*batch knots"]
 Values = Float[Array, "*batch"]
 
@@ -66,10 +68,23 @@ def rational_quadratic_inverse(x: Values, knots_z: Knots, knots_x: Knots, slopes
     mean, y = height / width, t - low
     bend = y * (left + right - 2 * mean)
     a, b, c = height * (mean - left) + bend, height * left - bend, -mean * y
-    xi = 2 * c / (-b - jnp.sqrt(b**2 - 4 * a * c))
+    square = b**2 - 4 * a * c  # positive; rounding may bring it below 0 where the curve is nearly flat
+    root = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    xi = jnp.clip(2 * c / (-b - root), 0.0, 1.0)
     tail = jnp.where(x < t, slopes[..., 0], slopes[..., -1])
     log_slope = jnp.where(x == t, _log_slope(xi, mean, left, right), jnp.log(tail))
     return start + width * xi + (x - t) / tail, -log_slope
+
+
+def require_room(num_bins: int, bound: float, min_size: float = 1e-3) -> None:
+    """Raises ValueError unless K ≥ 1 bins of at least `min_size` fit into [−B, B] with room to spare, B finite."""
+    whole_number(num_bins, "num_bins")
+    require_positive(bound, "bound")
+    if not num_bins * min_size <= bound:
+        raise ValueError(
+            f"num_bins is {num_bins} and bound {bound:g}: bins of at least {min_size:g} would fill more than half of "
+            f"[-{bound:g}, {bound:g}]. Take fewer bins, or a larger bound."
+        )
 
 
 def spline_knots(
@@ -79,10 +94,12 @@ def spline_knots(
 
     widths = min + (2B − K min) softmax(raw), heights likewise; slopes = min + softplus(raw + const), 1 at both ends.
 
+    Raises: ValueError: no bin, a bound that is not positive, or bins that do not fit.
     Source: Durkan et al., arXiv:1906.04032, §3.1.
     Taught in: 03a_masked_and_spline_flows, "Splines".
     """
     num_bins = (raw.shape[-1] + 1) // 3
+    require_room(num_bins, bound, min_size)
     widths, heights, slopes = jnp.split(raw, [num_bins, 2 * num_bins], axis=-1)
 
     def places(numbers: Array) -> Array:

@@ -12,7 +12,7 @@ from course_lib.flows.conditioner import Perceptron, with_context
 from course_lib.flows.flow import Flow
 from course_lib.flows.stack import alternating_layers
 from course_lib.flows.transformer import SplineTransformer
-from course_lib.validation import require_event_shape
+from course_lib.validation import events
 
 
 class SplineCoupling(Bijection):
@@ -40,10 +40,11 @@ class SplineCoupling(Bijection):
         self.conditioner = Perceptron(inputs, hidden_sizes, outputs, rngs=rngs)
 
     def _apply(self, curve, t: Points, context: Context) -> MappedPoints:
-        require_event_shape(t, (self.num_dims,), "SplineCoupling")
+        t = events(t, (self.num_dims,), "SplineCoupling")
         kept, moved = np.flatnonzero(np.asarray(self.mask)), np.flatnonzero(1 - np.asarray(self.mask))
         raw = self.conditioner(with_context(t[..., kept], context, self.num_context))
-        values, log_slopes = curve(t[..., moved], raw.reshape(*t.shape[:-1], len(moved), -1))
+        parameters = raw.reshape(*t.shape[:-1], len(moved), self.transformer.num_parameters)
+        values, log_slopes = curve(t[..., moved], parameters)
         together = jnp.concatenate([t[..., kept], values], axis=-1)
         return together[..., np.argsort(np.concatenate([kept, moved]))], log_slopes.sum(axis=-1)
 

@@ -1,6 +1,7 @@
 """Many layers of one shape as a loop: the compiler sees one layer, however deep the flow."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ from flax import nnx
 
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
 from course_lib.flows.chain import Chain
+from course_lib.validation import events, is_concrete
 
 
 class Stack(Bijection):
@@ -28,10 +30,11 @@ class Stack(Bijection):
         if not parts or any(shape != shapes[0] for shape in shapes):
             raise ValueError(f"{len(parts)} layers; a Stack needs at least one, all of equal structure. Use Chain.")
         self.num_dims, self.num_layers = layers[0].num_dims, len(parts)
-        stacked = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *[state for _, state in parts])
+        stacked = jax.tree.map(lambda *leaves: _stacked(leaves), *[state for _, state in parts])
         self.layers = nnx.merge(parts[0][0], stacked)
 
     def _walk(self, direction: str, start: Points, context: Context, reverse: bool) -> MappedPoints:
+        start = events(start, (self.num_dims,), "Stack")
         graph, states = nnx.split(self.layers)
         given = () if context is None else (context,)
         step = lambda t, state: getattr(nnx.merge(graph, state), direction)(t, *given)  # noqa: E731
@@ -43,6 +46,13 @@ class Stack(Bijection):
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
         return self._walk("inverse", x, context, reverse=True)
+
+
+def _stacked(leaves: Sequence[Any]) -> Any:
+    """Leaves along a new first axis; by numpy, which compiles nothing, where they have values."""
+    if all(is_concrete(leaf) for leaf in leaves):
+        return jnp.asarray(np.stack(leaves))
+    return jnp.stack(leaves)
 
 
 def alternating_layers(build: Callable[[np.ndarray], Bijection], num_dims: int, num_layers: int) -> Bijection:

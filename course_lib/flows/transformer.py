@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from course_lib.flows.bijection import Points
-from course_lib.flows.spline import rational_quadratic_forward, rational_quadratic_inverse, spline_knots
+from course_lib.flows.spline import rational_quadratic_forward, rational_quadratic_inverse, require_room, spline_knots
+from course_lib.validation import require_positive
 
 Parameters = Float[Array, "*batch d parameters"]
 Transformed = tuple[Points, Points]
@@ -36,6 +37,9 @@ class AffineTransformer:
     max_log_scale: float = 2.0
     num_parameters: int = 2
 
+    def __post_init__(self) -> None:
+        require_positive(self.max_log_scale, "max_log_scale")
+
     def log_scale(self, parameters: Parameters) -> Points:
         return self.max_log_scale * jnp.tanh(parameters[..., 1] / self.max_log_scale)
 
@@ -53,11 +57,15 @@ class SplineTransformer:
     """A rational-quadratic spline of K = `num_bins` bins on [−B, B], B = `bound`; the identity outside.
 
     The 3K − 1 parameters are those of `spline_knots`; data should lie within the bound.
+    Raises: ValueError: no bin, a bound that is not positive, or bins that do not fit.
     Taught in: 03a_masked_and_spline_flows, "Splines".
     """
 
     num_bins: int = 8
     bound: float = 5.0
+
+    def __post_init__(self) -> None:
+        require_room(self.num_bins, self.bound)
 
     @property
     def num_parameters(self) -> int:

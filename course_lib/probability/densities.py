@@ -6,10 +6,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from course_lib.validation import require_classes
+from course_lib.validation import on_floats, require_classes
 
 
-def normal_log_prob(x: ArrayLike, mean: ArrayLike, log_sigma: ArrayLike) -> Float[Array, "..."]:
+@on_floats("x", "mean", "log_sigma")
+def normal_log_prob(
+    x: Float[Array, "..."], mean: Float[Array, "..."], log_sigma: Float[Array, "..."]
+) -> Float[Array, "..."]:
     """Log-density of a normal distribution, element by element: −½ ((x − μ)/σ)² − ln σ − ½ ln 2π.
 
     Args: x, mean and log_sigma (ln σ, any real number) broadcast together.
@@ -17,7 +20,7 @@ def normal_log_prob(x: ArrayLike, mean: ArrayLike, log_sigma: ArrayLike) -> Floa
     Numerics: in float32 value and gradient stay finite while |x − μ|/σ < 10¹⁹ and |ln σ| < 80.
     Taught in: 05_variational_autoencoder, "How different are two distributions?".
     """
-    z = jnp.subtract(x, mean) * jnp.exp(jnp.negative(log_sigma))
+    z = (x - mean) * jnp.exp(-log_sigma)
     return -0.5 * z**2 - log_sigma - 0.5 * math.log(2 * math.pi)
 
 
@@ -29,7 +32,8 @@ def standard_normal_log_prob(x: Float[ArrayLike, "*batch d"]) -> Float[Array, "*
     return normal_log_prob(x, 0.0, 0.0).sum(axis=-1)
 
 
-def bernoulli_log_prob(x: ArrayLike, logits: ArrayLike) -> Float[Array, "..."]:
+@on_floats("x", "logits")
+def bernoulli_log_prob(x: Float[Array, "..."], logits: Float[Array, "..."]) -> Float[Array, "..."]:
     """Log-probability of binary values, element by element: x ln σ(a) + (1 − x) ln σ(−a), with logit a.
 
     Args:
@@ -38,11 +42,11 @@ def bernoulli_log_prob(x: ArrayLike, logits: ArrayLike) -> Float[Array, "..."]:
     Numerics: nats; ln σ(a) is −softplus(−a), so no probability is ever rounded to 0 or 1.
     Taught in: 05_variational_autoencoder, "The variational auto-encoder".
     """
-    x = jnp.asarray(x)
-    return x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(jnp.negative(logits))
+    return x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits)
 
 
-def categorical_log_prob(x: ArrayLike, logits: Float[ArrayLike, "*batch k"]) -> Float[Array, "..."]:
+@on_floats("logits")
+def categorical_log_prob(x: ArrayLike, logits: Float[Array, "*batch k"]) -> Float[Array, "..."]:
     """Log-probability of class x: ln p(x) = a_x − ln Σ_k exp a_k.
 
     Args:
@@ -51,8 +55,7 @@ def categorical_log_prob(x: ArrayLike, logits: Float[ArrayLike, "*batch k"]) -> 
     Returns: nats, shape of x.
     Raises: ValueError: x is not an integer array, or names a class that does not exist.
     """
-    x, logits = jnp.asarray(x), jnp.asarray(logits)
-    num_classes = logits.shape[-1]
+    x, num_classes = jnp.asarray(x), logits.shape[-1]
     require_classes(x, num_classes, "x")
     log_p = jnp.broadcast_to(jax.nn.log_softmax(logits, axis=-1), (*x.shape, num_classes))
     return jnp.take_along_axis(log_p, x[..., None], axis=-1)[..., 0]

@@ -4,11 +4,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from course_lib.validation import is_concrete
+from course_lib.validation import is_concrete, on_floats
 
 
+@on_floats("mean_q", "log_sigma_q", "mean_p", "log_sigma_p")
 def kl_normal(
-    mean_q: ArrayLike, log_sigma_q: ArrayLike, mean_p: ArrayLike, log_sigma_p: ArrayLike
+    mean_q: Float[Array, "..."],
+    log_sigma_q: Float[Array, "..."],
+    mean_p: Float[Array, "..."],
+    log_sigma_p: Float[Array, "..."],
 ) -> Float[Array, "..."]:
     """KL between two normal distributions, element by element in nats ≥ 0 (sum over the axis of latents).
 
@@ -17,8 +21,8 @@ def kl_normal(
     Numerics: the bracket is expm1(r) − r, exact near equal widths; rounding below 0 is cut off.
     Taught in: 05_variational_autoencoder, "How different are two distributions?".
     """
-    log_ratio = 2 * jnp.subtract(log_sigma_q, log_sigma_p)
-    shift = jnp.subtract(mean_q, mean_p) * jnp.exp(jnp.negative(log_sigma_p))
+    log_ratio = 2 * (log_sigma_q - log_sigma_p)
+    shift = (mean_q - mean_p) * jnp.exp(-log_sigma_p)
     return 0.5 * jnp.maximum(jnp.expm1(log_ratio) - log_ratio, 0.0) + 0.5 * shift**2
 
 
@@ -31,7 +35,10 @@ def kl_standard_normal(mean: ArrayLike, log_sigma: ArrayLike) -> Float[Array, ".
     return kl_normal(mean, log_sigma, 0.0, 0.0)
 
 
-def kl_uniform(low_q: ArrayLike, high_q: ArrayLike, low_p: ArrayLike, high_p: ArrayLike) -> Float[Array, "..."]:
+@on_floats("low_q", "high_q", "low_p", "high_p")
+def kl_uniform(
+    low_q: Float[Array, "..."], high_q: Float[Array, "..."], low_p: Float[Array, "..."], high_p: Float[Array, "..."]
+) -> Float[Array, "..."]:
     """KL between two uniform distributions, element by element, in nats ≥ 0.
 
     KL = ln((high_p − low_p)/(high_q − low_q)) if [low_q, high_q] lies inside [low_p, high_p]; otherwise q puts
@@ -48,8 +55,9 @@ def kl_uniform(low_q: ArrayLike, high_q: ArrayLike, low_p: ArrayLike, high_p: Ar
     return jnp.where(inside, jnp.log(jnp.where(inside, widths, 1.0)), jnp.inf)
 
 
+@on_floats("log_q", "log_p")
 def kl_monte_carlo(
-    log_q: Float[ArrayLike, "n *rest"], log_p: Float[ArrayLike, "n *rest"]
+    log_q: Float[Array, "n *rest"], log_p: Float[Array, "n *rest"]
 ) -> tuple[Float[Array, "*rest"], Float[Array, "*rest"]]:
     """KL(q‖p) from log-densities at samples of q: the mean of ln q(xᵢ) − ln p(xᵢ), and its standard error.
 
@@ -58,7 +66,7 @@ def kl_monte_carlo(
     Raises: ValueError: fewer than two samples.
     Taught in: 05_variational_autoencoder, "How different are two distributions?".
     """
-    difference = jnp.subtract(log_q, log_p)
+    difference = log_q - log_p
     n = difference.shape[0]
     if n < 2:
         raise ValueError(f"log_q holds {n} sample; a standard error needs at least 2 on the first axis.")

@@ -2,15 +2,14 @@
 
 import math
 
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from course_lib.validation import require_positive
+from course_lib.validation import as_floats, whole_number
 
 
 def nats_to_bits(nats: ArrayLike) -> Float[Array, "..."]:
     """The same amount of information in bits: nats / ln 2."""
-    return jnp.asarray(nats) / math.log(2)
+    return as_floats(nats, "nats") / math.log(2)
 
 
 def bits_per_dim(nats: ArrayLike, num_dims: int) -> Float[Array, "..."]:
@@ -18,5 +17,5 @@ def bits_per_dim(nats: ArrayLike, num_dims: int) -> Float[Array, "..."]:
 
     `nats` is the negative log-likelihood of a whole example, d > 0 the number of its pixels or other entries.
     """
-    require_positive(num_dims, "num_dims")
+    whole_number(num_dims, "num_dims")
     return nats_to_bits(nats) / num_dims

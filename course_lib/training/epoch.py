@@ -30,7 +30,10 @@ def epoch_order(key: Key[Array, ""], epoch: int | Int[Array, ""], size: int, bat
 
 def scalar_loss(loss: Loss, model: nnx.Module, batch: Any, key: Key[Array, ""]) -> Float[Array, ""]:
     """Call `loss` and insist on one number."""
-    value = jnp.asarray(loss(model, batch, key))
+    value = loss(model, batch, key)
+    if value is None:
+        raise ValueError("The loss returns None; expected a scalar. Does its last line lack a `return`?")
+    value = jnp.asarray(value)
     if value.shape:
         raise ValueError(f"The loss has shape {value.shape}; expected a scalar. Return its mean over the batch.")
     return value

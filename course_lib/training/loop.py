@@ -1,42 +1,18 @@
 """The one training loop of the course."""
 
-import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Key
 
-from course_lib.training.checkpoint import Checkpoint, CheckpointError, settings
-from course_lib.training.epoch import Loss, NonFiniteLossError, epoch_order, epoch_program, trouble
+from course_lib.training.checks import checked, let_refuse, require_optimizer
+from course_lib.training.epoch import Loss, epoch_order, epoch_program
 from course_lib.training.history import History
 from course_lib.training.interrupt import interrupts_noted, wait
-from course_lib.training.progress import progress_bar
-from course_lib.validation import refuse_bad_values, require_finite, require_positive
-
-
-class Progress(NamedTuple):
-    """All that a run has come to: replaced as a whole, so that no interruption finds it half changed."""
-
-    state: Any  # parameters, the model's other state, the optimizer's state; given away to the next epoch
-    best: Any  # parameters and other state at the best epoch
-    losses: np.ndarray  # (epochs, 2): training and validation
-    seconds: Any = np.float64(0)
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch, from 1, of the lowest validation loss; without validation the last one."""
-        return int(np.argmin(self.losses[:, 1])) + 1 if len(self.losses) else 0
-
-    def verdict(self, epochs: int, patience: int | None) -> str:
-        """Why the run is over, or ""."""
-        if patience is not None and len(self.losses) - self.best_epoch >= patience:
-            return "early"
-        return "finished" if len(self.losses) >= epochs else ""
+from course_lib.training.resumable import resumable
 
 
 def fit(
@@ -85,106 +61,29 @@ def fit(
 
     Taught in: 00_start_here, "Fit by gradient: one training step"
     """
-    for name, value in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
-        if value is not None:
-            require_positive(value, name)
-    if validation is None and (patience is not None or validation_loss is not None):
-        raise ValueError("patience and validation_loss need validation examples; give validation as well.")
     with interrupts_noted() as check:
-        data, size = _on_device(data, "data")
-        if validation is not None:
-            validation, _ = _on_device(validation, "validation")
-        if batch_size > size:
-            raise ValueError(f"batch_size is {batch_size}, but data has {size} examples; choose at most {size}.")
-        optimizer = optimizer or optax.adam(1e-3)
-        graphdef, *pieces = nnx.split(model, nnx.Param, ...)
-
-        # A compiled epoch does not look at values: let the loss refuse bad ones here.
-        def show(pieces: Any, batch: Any) -> None:
-            loss(nnx.merge(graphdef, *pieces), batch, jax.random.fold_in(key, 0))
-
-        refuse_bad_values(show, pieces, _extremes(data))
-        now = Progress(None, nnx.as_pure(tuple(pieces)), np.empty((0, 2)))
-        begin, compile_seconds, stopped, store = time.perf_counter(), 0.0, "interrupted", None
-        bar = progress_bar(total=epochs, leave=False, disable=not progress, unit="epoch", postfix="compiling")
-        try:
-            best = _copy(now.best)
-            now = now._replace(state=_copy((*best, jax.jit(optimizer.init)(best[0]))), best=best)
-            program = epoch_program(graphdef, loss, validation_loss or loss, optimizer, batch_size)
-            fixed = (validation, jax.random.fold_in(key, 0))  # epochs count from 1
+        data, validation, size = checked(model, data, validation, epochs, batch_size, patience, validation_loss)
+        optimizer, validation_loss = require_optimizer(optimizer or optax.adam(1e-3)), validation_loss or loss
+        for function, examples in ((loss, data), (validation_loss, validation)):
+            let_refuse(function, model, examples, key)
+        with resumable(model, epochs, patience, validated=validation is not None, progress=progress) as run:
+            run.begin(optimizer)
             shuffle = jax.jit(epoch_order, static_argnums=(2, 3))
-            batches = shuffle(key, 0, size, batch_size)
-            lowered = jax.jit(program, donate_argnums=0).lower(now.state, data, *batches, *fixed)
+            fixed = (validation, jax.random.fold_in(key, 0))  # epochs count from 1
+            program = epoch_program(nnx.graphdef(model), loss, validation_loss, optimizer, batch_size)
+            lowered = jax.jit(program, donate_argnums=0).lower(
+                run.now.state, data, *shuffle(key, 0, size, batch_size), *fixed
+            )
             if checkpoint is not None:
-                contents = {"data": data, "validation": validation, "key": key}
                 sizes = {"batch_size": batch_size, "patience": patience}
-                store = Checkpoint(checkpoint, settings(sizes, contents, now.state, lowered.as_text()))
-                now = store.load(now)
-                if len(now.losses) > epochs:
-                    raise CheckpointError(f"{checkpoint} holds {len(now.losses)} epochs of this run; ask for no fewer.")
+                contents = {"data": data, "validation": validation, "key": key}
+                run.resume(checkpoint, sizes, contents, lowered.as_text())
             check()
-            run = lowered.compile() if not now.verdict(epochs, patience) else None
-            compile_seconds = time.perf_counter() - begin
-            bar.initial = bar.n = len(now.losses)
-            bar.unpause()
-            while run and not now.verdict(epochs, patience):
-                begin, epoch = time.perf_counter(), len(now.losses) + 1
-                batches = shuffle(key, epoch, size, batch_size)
-                state, losses, finite, measured = run(now.state, data, *batches, *fixed)
-                losses = np.asarray(wait(losses, check))
-                # Without validation each epoch counts as better than those before it.
-                measured = -epoch if validation is None else float(measured)
-                if not (np.isfinite(losses).all() and np.isfinite(measured) and finite):
-                    raise NonFiniteLossError(trouble(losses, measured, epoch, np.asarray(batches[0])))
-                rows = np.append(now.losses, [[losses.mean(dtype=np.float64), measured]], axis=0)
-                after = Progress(state, now.best, rows, now.seconds + time.perf_counter() - begin)
-                now = after._replace(best=_copy(state[:2])) if after.best_epoch == epoch else after
-                if store:
-                    store.save(now, at_once=bool(now.verdict(epochs, patience)))
-                shown = f"train {rows[-1, 0]:.2f}" + ("" if validation is None else f", validation {measured:.2f}")
-                bar.set_postfix_str(shown, refresh=False)
-                bar.update()
+            epoch: Any = None if run.over() else lowered.compile()
+            run.compiled()
+            while not run.over():
+                order, step_keys = shuffle(key, run.now.epoch + 1, size, batch_size)
+                state, losses, finite, measured = epoch(run.now.state, data, order, step_keys, *fixed)
+                run.add(state, wait(losses, check), finite, measured, order)
                 check()
-            stopped = now.verdict(epochs, patience)
-        except KeyboardInterrupt:
-            print(f"Interrupted after {len(now.losses)} epochs; the model holds the state of epoch {now.best_epoch}.")
-        finally:
-            nnx.update(model, *now.best)
-            bar.total = bar.n
-            bar.close()
-        return History(
-            train_loss=now.losses[:, 0],
-            validation_loss=None if validation is None else now.losses[:, 1],
-            best_epoch=now.best_epoch,
-            steps=size // batch_size * len(now.losses),
-            seconds=float(now.seconds),
-            compile_seconds=compile_seconds,
-            stopped=stopped,
-        )
-
-
-def _on_device(data: Any, name: str) -> tuple[Any, int]:
-    """The data as JAX arrays, and the number of examples."""
-    leaves = jax.tree.leaves(data)
-    shapes = [np.shape(x) for x in leaves]
-    if not leaves or () in shapes or len({shape[0] for shape in shapes}) > 1 or shapes[0][0] == 0:
-        raise ValueError(
-            f"{name} has shapes {shapes}; expected an array or a tuple of arrays whose first axes, "
-            "the examples, are equal and not empty."
-        )
-    for leaf in leaves:
-        require_finite(leaf, name)
-    return jax.tree.map(jnp.asarray, data), shapes[0][0]
-
-
-def _extremes(data: Any) -> Any:
-    """The examples that hold the smallest and the largest value of the first array."""
-    data = jax.tree.map(np.asarray, data)
-    first = jax.tree.leaves(data)[0]
-    rows = first.reshape(len(first), -1)
-    return jax.tree.map(lambda x: x[[rows.min(axis=1).argmin(), rows.max(axis=1).argmax()]], data)
-
-
-def _copy(tree: Any) -> Any:
-    """Buffers of our own, with strong types: what is given away to an epoch belongs to nobody else."""
-    return jax.tree.map(lambda x: jnp.array(x, dtype=jnp.asarray(x).dtype, copy=True), tree)
+        return run.history(steps=size // batch_size)

@@ -4,13 +4,13 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from course_lib.autoregressive.discretized import LogisticMixture
+from course_lib.initial_weights import zeros
 from course_lib.probability import bernoulli_log_prob, normal_log_prob
-from course_lib.validation import require_binary, require_finite, require_positive
+from course_lib.validation import require_binary, require_finite, whole_number
 
 Pixels = Float[Array, "*batch d"]
 
@@ -39,7 +39,7 @@ class Gaussian(nnx.Module):
     """
 
     def __init__(self, sigma: float | None):
-        self.log_sigma = nnx.Param(jax.device_put(np.float32(-1))) if sigma is None else math.log(sigma)
+        self.log_sigma = nnx.Param(jnp.asarray(-1.0)) if sigma is None else math.log(sigma)
 
     def check(self, x) -> None:
         """Raises ValueError for NaN or infinity."""
@@ -68,8 +68,8 @@ class DiscretizedLogistic(nnx.Module):
     """
 
     def __init__(self, num_inputs: int, levels: int):
-        require_positive(levels - 1, "levels - 1")
-        self.levels, self.log_scale = levels, nnx.Param(jax.device_put(np.full(num_inputs, -1, np.float32)))
+        whole_number(levels, "levels", 2)
+        self.levels, self.log_scale = levels, nnx.Param(zeros(None, (num_inputs,)) - 1)
 
     def check(self, x) -> None:
         """Raises ValueError for NaN or infinity; `log_prob` for values that are no level."""

@@ -13,7 +13,7 @@ from course_lib.probability import categorical_log_prob, kl_standard_normal
 from course_lib.vae.encoder import GaussianEncoder, hidden_layers
 from course_lib.vae.likelihoods import Bernoulli, Gaussian
 from course_lib.vae.reparameterization import reparameterize
-from course_lib.validation import require_classes, require_event_shape, require_positive
+from course_lib.validation import as_floats, events, require_classes, require_positive, whole_number
 
 
 class M2(nnx.Module):
@@ -45,9 +45,10 @@ class M2(nnx.Module):
         sigma: float | int = 1.0,
         rngs: nnx.Rngs,
     ):
-        sizes = {"num_inputs": num_inputs, "num_latents": num_latents, "num_classes": num_classes, "sigma": sigma}
+        sizes = {"num_inputs": num_inputs, "num_latents": num_latents, "num_classes": num_classes}
         for name, value in [*sizes.items(), *(("a hidden size", size) for size in hidden_sizes)]:
-            require_positive(value, name)
+            whole_number(value, name)
+        require_positive(sigma, "sigma")
         if likelihood not in ("bernoulli", "gaussian"):
             raise ValueError(f'likelihood is {likelihood!r}; choose "bernoulli" or "gaussian".')
         self.num_inputs, self.num_latents, self.num_classes = num_inputs, num_latents, num_classes
@@ -59,14 +60,14 @@ class M2(nnx.Module):
 
     def class_logits(self, x: ArrayLike) -> Float[Array, "*batch classes"]:
         """Logits of q(y|x)."""
-        require_event_shape(x, (self.num_inputs,), type(self).__name__)
+        x = events(x, (self.num_inputs,), type(self).__name__)
         self.pixels.check(x)
-        return self.classifier(jnp.asarray(x, dtype=float))
+        return self.classifier(x)
 
     def with_class(self, a: ArrayLike, y: ArrayLike, size: int) -> Float[Array, "*batch entries"]:
         """(a, e_y): a vector of `size` entries, and after it 1 at place y among K places."""
-        require_event_shape(a, (size,), type(self).__name__)
-        a, y = jnp.asarray(a, dtype=float), jnp.asarray(y)
+        a = events(a, (size,), type(self).__name__)
+        y = jnp.asarray(y)
         if y.shape != a.shape[:-1]:
             raise ValueError(f"y has shape {y.shape} and the batch {a.shape[:-1]}; give one label for each row.")
         require_classes(y, self.num_classes, "y")
@@ -74,6 +75,7 @@ class M2(nnx.Module):
 
     def encode(self, x: ArrayLike, y: ArrayLike) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k"]]:
         """(μ, ln σ) of q(z|x, y), for integer labels y of shape (*batch,)."""
+        x = as_floats(x)
         self.pixels.check(x)
         return self.encoder(self.with_class(x, y, self.num_inputs))
 
@@ -85,7 +87,7 @@ class M2(nnx.Module):
         """Estimate of L(x, y) = E_q(z|x,y) ln p(x|y, z) + ln p(y) − KL(q(z|x, y)‖N(0, I)) ≤ ln p(x, y), one z each."""
         mean, log_sigma = self.encode(x, y)
         parameter = self.decoder(self.with_class(reparameterize(key, mean, log_sigma), y, self.num_latents))
-        log_p = self.pixels.log_prob(jnp.asarray(x, dtype=float), parameter)
+        log_p = self.pixels.log_prob(as_floats(x), parameter)
         return log_p.sum(axis=-1) - math.log(self.num_classes) - kl_standard_normal(mean, log_sigma).sum(axis=-1)
 
     def unlabelled_bound(self, key: Key[Array, ""], x: ArrayLike) -> Float[Array, "*batch"]:

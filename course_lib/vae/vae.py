@@ -13,7 +13,7 @@ from course_lib.probability import iwae_bound, kl_standard_normal, normal_log_pr
 from course_lib.vae.encoder import GaussianEncoder, hidden_layers
 from course_lib.vae.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian
 from course_lib.vae.reparameterization import reparameterize
-from course_lib.validation import require_event_shape, require_finite, require_positive
+from course_lib.validation import as_floats, events, require_finite, require_positive, whole_number
 
 Nats = Float[Array, "*batch"]
 
@@ -50,9 +50,11 @@ class Vae(nnx.Module):
         flow: Any = None,
         rngs: nnx.Rngs,
     ):
-        sizes = {"num_inputs": num_inputs, "num_latents": num_latents, "sigma": 1.0 if sigma is None else sigma}
+        sizes = {"num_inputs": num_inputs, "num_latents": num_latents}
         for name, value in [*sizes.items(), *(("a hidden size", size) for size in hidden_sizes)]:
-            require_positive(value, name)
+            whole_number(value, name)
+        if sigma is not None:
+            require_positive(sigma, "sigma")
         if likelihood not in ("bernoulli", "gaussian", "logistic"):
             raise ValueError(f'likelihood is {likelihood!r}; choose "bernoulli", "gaussian" or "logistic".')
         self.num_inputs, self.num_latents, self.likelihood = num_inputs, num_latents, likelihood
@@ -71,15 +73,15 @@ class Vae(nnx.Module):
 
     def encode(self, x: ArrayLike) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k"]]:
         """(μ, ln σ) of q(z|x)."""
-        require_event_shape(x, (self.num_inputs,), type(self).__name__)
+        x = events(x, (self.num_inputs,), type(self).__name__)
         self.pixels.check(x)
-        return self.encoder(jnp.asarray(x, dtype=float))
+        return self.encoder(x)
 
     def decode(self, z: ArrayLike) -> Float[Array, "*batch d"]:
         """The parameter of p(x|z): logits of a Bernoulli, mean of a Gaussian or of a logistic."""
-        require_event_shape(z, (self.num_latents,), f"the decoder of {type(self).__name__}")
+        z = events(z, (self.num_latents,), f"the decoder of {type(self).__name__}", "z")
         require_finite(z, "z")
-        return self.decoder(jnp.asarray(z, dtype=float))
+        return self.decoder(z)
 
     def decode_mean(self, z: ArrayLike) -> Float[Array, "*batch d"]:
         """E[x|z]: the probability of ink, or the mean grey."""
@@ -91,7 +93,7 @@ class Vae(nnx.Module):
 
     def log_likelihood(self, x: ArrayLike, z: Float[Array, "*batch k"]) -> Nats:
         """ln p(x|z), summed over the inputs."""
-        return self.pixels.log_prob(jnp.asarray(x, dtype=float), self.decode(z)).sum(axis=-1)
+        return self.pixels.log_prob(as_floats(x), self.decode(z)).sum(axis=-1)
 
     def draw(
         self, key: Key[Array, ""], mean: Float[Array, "*batch k"], log_sigma: Float[Array, "*batch k"]
@@ -109,7 +111,9 @@ class Vae(nnx.Module):
 
     def elbo_terms(self, key: Key[Array, ""], x: ArrayLike) -> tuple[Nats, Nats]:
         """(ln p(x|z) at one z ~ q(z|x), KL(q(z|x)‖N(0, I)) in closed form): their difference estimates L(x)."""
-        mean, log_sigma = self.encode(x)
+        return self._terms(key, x, *self.encode(x))
+
+    def _terms(self, key: Key[Array, ""], x: ArrayLike, mean: Array, log_sigma: Array) -> tuple[Nats, Nats]:
         z, log_q = self.draw(key, mean, log_sigma)
         if self.flow is not None:
             return self.log_likelihood(x, z), log_q - standard_normal_log_prob(z)
@@ -117,8 +121,9 @@ class Vae(nnx.Module):
 
     def elbo(self, key: Key[Array, ""], x: ArrayLike, num_samples: int = 1) -> Nats:
         """Unbiased estimate of L(x) from `num_samples` draws of z for each x."""
-        require_positive(num_samples, "num_samples")
-        reconstruction, kl = jax.vmap(lambda key: self.elbo_terms(key, x))(jax.random.split(key, num_samples))
+        whole_number(num_samples, "num_samples")
+        encoded = self.encode(x)
+        reconstruction, kl = jax.vmap(lambda key: self._terms(key, x, *encoded))(jax.random.split(key, num_samples))
         return (reconstruction - kl).mean(axis=0)
 
     def iwae(self, key: Key[Array, ""], x: ArrayLike, num_samples: int) -> Nats:
@@ -127,7 +132,7 @@ class Vae(nnx.Module):
         Numerics: 50 samples at a time (`lax.map`), so that memory does not grow with `num_samples` × inputs.
         Source: Burda et al., arXiv:1509.00519, eq. 8. Taught in: 05_variational_autoencoder, "The loss read as bits".
         """
-        require_positive(num_samples, "num_samples")
+        whole_number(num_samples, "num_samples")
         mean, log_sigma = self.encode(x)
 
         def log_joint_and_q(i: Array) -> tuple[Array, Array]:

@@ -151,8 +151,7 @@ fig = image_rows({"test digits": x_test[:14].reshape(-1, 8, 8)})
 
 # %% library="course_lib.probability.densities:bernoulli_log_prob course_lib.autoregressive.chain_rule:chain_rule_log_prob"
 def bernoulli_log_prob(x, logits):
-    x = jnp.asarray(x)
-    return x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(jnp.negative(logits))
+    return x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits)
 
 
 def chain_rule_log_prob(x, logits):

@@ -687,12 +687,12 @@ for sigma in (1.0, 0.1, 1e-4, 1e-8, 1e-16):
 
 # %% library="course_lib.probability.bounds:elbo"
 def elbo(log_joint, log_q, axis=0):
-    return jnp.subtract(log_joint, log_q).mean(axis=axis)
+    return (log_joint - log_q).mean(axis=axis)
 
 
 # %% library="course_lib.probability.bounds:iwae_bound"
 def iwae_bound(log_joint, log_q, axis=0):
-    log_weights = jnp.subtract(log_joint, log_q)
+    log_weights = log_joint - log_q
     return logsumexp(log_weights, axis=axis) - math.log(log_weights.shape[axis])
 
 

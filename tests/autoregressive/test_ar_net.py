@@ -56,7 +56,7 @@ def test_shapes_and_errors():
     model = ArNet(4, (8, 5), rngs=nnx.Rngs(0))
     assert model(np.zeros((3, 2, 4))).shape == (3, 2)
     assert model.first_weights.shape == (4, 8)
-    with pytest.raises(ValueError, match=r"x has shape \(3, 5\); ArNet was built for"):
+    with pytest.raises(ValueError, match=r"lags has shape \(3, 5\); ArNet was built for"):
         model(np.zeros((3, 5)))
     with pytest.raises(ValueError, match="a size is 0"):
         ArNet(3, (0,), rngs=nnx.Rngs(0))

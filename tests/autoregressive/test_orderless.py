@@ -201,7 +201,7 @@ def test_samples_have_the_distribution_of_their_label():
         (None, "label is None; Made was built with num_classes=3: give one"),
         (3, "label has values from 3 to 3; expected 0 to 2"),
         (np.array([0, -1]), "label has values from -1 to 0"),
-        (1.0, "label has dtype float32; expected integers from 0 to 2"),
+        (1.0, "label has dtype float64; expected integers from 0 to 2"),
         (np.zeros(3, int), r"label has shape \(3,\)"),
     ],
 )

@@ -258,7 +258,7 @@ def test_errors_name_what_came_and_what_was_expected(kind):
         model.sample(key, known=keep)
     with pytest.raises(ValueError, match="the first pixels, row by row"):
         model.sample(key, given=STATES[0], known=~keep)
-    with pytest.raises(ValueError, match="x has shape"):
+    with pytest.raises(ValueError, match="given has shape"):
         model.sample(key, given=np.zeros(12), known=keep)
     for bad in ({"channels": 0}, {"dilations": (0,)}, {"first_radius": 0}, {"num_classes": 0}, {"shape": (0, 3)}):
         with pytest.raises(ValueError, match="a size of the network is 0"):

@@ -20,6 +20,7 @@ from course_lib.autoregressive import (
 )
 from course_lib.autoregressive.sampling import largest_groups, make_request
 from course_lib.probability import bernoulli_log_prob
+from course_lib.validation import require_binary
 from tests.laws.registry import DISCRETE_DENSITIES, perturbed
 from tests.laws.test_discrete_density_laws import chi_square_rejects
 
@@ -31,7 +32,7 @@ D, NUM = 9, 400
 def one_pass_a_pixel(model, key, n, label=None, **options):
     """The sampler that the base class defines, whatever the subclass does."""
     options = {"temperature": 1.0, "given": None, "known": None} | options
-    request = make_request(model.num_inputs, (n,), **options)._replace(label=label)
+    request = make_request(model.num_inputs, (n,), **options, check=require_binary)._replace(label=label)
     return naive(*nnx.split(model), key, request)
 
 

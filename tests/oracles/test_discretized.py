@@ -79,5 +79,5 @@ def test_values_between_levels_are_named(likelihood, x):
 def test_errors():
     with pytest.raises(ValueError, match="NaN"):
         Categorical(3).log_prob(np.array([np.nan]), jnp.zeros((1, 3)))
-    with pytest.raises(ValueError, match="levels - 1 is 0"):
+    with pytest.raises(ValueError, match="levels is 1; expected a whole number of at least 2"):
         Categorical(1).log_prob(np.zeros(1), jnp.zeros((1, 1)))

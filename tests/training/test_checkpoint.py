@@ -11,9 +11,11 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
+from course_lib.autoregressive import Made, negative_log_likelihood
 from course_lib.training import CheckpointError, fit
 from course_lib.training.checkpoint import Checkpoint, named_arrays
 from tests.training.problems import Regressor, examples, line, noisy_squares, same, train
+from tests.training.test_interrupt import Bar
 
 RUN = {"batch_size": "16"}
 
@@ -183,10 +185,10 @@ def test_cut_after_an_epoch_and_resumed_it_ends_bit_for_bit_the_same(tmp_path, m
     uninterrupted = Regressor()
     history = train(uninterrupted, epochs=4)
     with monkeypatch.context() as patch:
-        patch.setattr("course_lib.training.loop.progress_bar", crash_at(2))
+        patch.setattr("course_lib.training.resumable.progress_bar", crash_at(2))
         with pytest.raises(RuntimeError, match="power cut"):
             train(Regressor(), epochs=4, checkpoint=tmp_path)
-    resumed = Regressor(seed=9)  # its values are replaced by those of the checkpoint
+    resumed = Regressor()  # its values are replaced by those of the checkpoint
     after = train(resumed, epochs=4, checkpoint=tmp_path)
     assert same(resumed, uninterrupted)
     np.testing.assert_array_equal(after.train_loss, history.train_loss)
@@ -199,10 +201,10 @@ def test_a_finished_run_comes_back_at_once_and_epochs_may_be_raised(tmp_path, mo
     history = train(first, epochs=2, checkpoint=tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(jax.stages.Lowered, "compile", lambda *_: pytest.fail("compiled"))
-        again = line(seed=5)
+        again = line()
         assert repr(train(again, epochs=2, checkpoint=tmp_path)) == repr(history)
     assert same(again, first)
-    resumed = line(seed=5)
+    resumed = line()
     assert repr(train(resumed, epochs=5, checkpoint=tmp_path)) == repr(train(longer, epochs=5))
     assert same(resumed, longer)
     with pytest.raises(CheckpointError, match="holds 5 epochs of this run; ask for no fewer"):
@@ -215,7 +217,7 @@ def test_a_run_that_stopped_early_is_finished(tmp_path, monkeypatch):
     first = train(model, optimizer=optax.sgd(0.1), **worse)
     assert first.stopped == "early"
     monkeypatch.setattr(jax.stages.Lowered, "compile", lambda *_: pytest.fail("compiled"))
-    again = line(seed=5)
+    again = line()
     assert repr(train(again, optimizer=optax.sgd(0.1), **worse)) == repr(first)
     assert same(again, model)
 
@@ -262,6 +264,48 @@ def test_other_data_or_another_model_is_refused(finished):
     wide = nnx.Sequential(nnx.Linear(4, 2, rngs=nnx.Rngs(0)), nnx.Linear(2, 1, rngs=nnx.Rngs(0)))
     with pytest.raises(CheckpointError, match="state"):
         train(wide, epochs=1, checkpoint=finished)
+
+
+def test_a_model_that_started_with_other_values_is_refused(finished):
+    with pytest.raises(CheckpointError, match="1 epochs of a run whose model started with other values .another seed"):
+        train(line(seed=5), epochs=2, checkpoint=finished)
+
+
+def test_a_model_with_another_ordering_of_the_same_shape_is_refused_and_left_alone(tmp_path):
+    def made(ordering):
+        return Made(4, [6], ordering=ordering, rngs=nnx.Rngs(0))
+
+    bits = np.eye(4)[np.arange(20) % 4]
+    arguments = {"key": jax.random.key(0), "batch_size": 5, "checkpoint": tmp_path, "progress": False}
+    fit(made([0, 1, 2, 3]), negative_log_likelihood, bits, epochs=1, **arguments)
+    other = made([3, 2, 1, 0])
+    with pytest.raises(CheckpointError, match="other values"):
+        fit(other, negative_log_likelihood, bits, epochs=2, **arguments)
+    assert other.ordering[...].tolist() == [3, 2, 1, 0]
+    assert same(other, made([3, 2, 1, 0]))
+
+
+def test_a_learning_rate_that_is_part_of_the_optimizers_state_is_part_of_the_run(tmp_path):
+    def adam(rate):
+        return optax.inject_hyperparams(optax.adam)(rate)
+
+    train(line(), epochs=1, checkpoint=tmp_path, optimizer=adam(1e-3))
+    train(line(), epochs=2, checkpoint=tmp_path, optimizer=adam(1e-3))
+    with pytest.raises(CheckpointError, match="numbers of the optimizer was .*now"):
+        train(line(), epochs=2, checkpoint=tmp_path, optimizer=adam(1e-1))
+
+
+def test_a_run_that_was_interrupted_goes_on_with_the_model_that_it_left(tmp_path, monkeypatch):
+    """In a notebook the same cell is run again: the model holds the best state, which the folder holds, too."""
+    monkeypatch.setattr("course_lib.training.checkpoint.WRITING_SHARE", 1e-9)  # no time for it while the run goes on
+    model, whole = Regressor(), Regressor()
+    with monkeypatch.context() as patch:
+        patch.setattr(Bar, "moment", 3)
+        patch.setattr("course_lib.training.resumable.progress_bar", Bar)
+        assert train(model, epochs=8, checkpoint=tmp_path).stopped == "interrupted"
+    resumed = train(model, epochs=8, checkpoint=tmp_path)
+    assert repr(resumed) == repr(train(whole, epochs=8))
+    assert same(model, whole)
 
 
 def test_a_folder_that_cannot_be_one(tmp_path):

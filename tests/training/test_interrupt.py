@@ -37,7 +37,7 @@ class Bar:
 @pytest.mark.parametrize("validation", [None, "default"])
 def test_between_epochs(monkeypatch, capsys, validation):
     changes = {} if validation else {"validation": None}
-    monkeypatch.setattr("course_lib.training.loop.progress_bar", Bar)
+    monkeypatch.setattr("course_lib.training.resumable.progress_bar", Bar)
     monkeypatch.setattr(Bar, "moment", 3)
     model = line()
     history = train(model, epochs=10, **changes)

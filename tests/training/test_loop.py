@@ -314,7 +314,7 @@ def test_progress_bar_ticks_once_an_epoch_and_leaves_nothing(monkeypatch, capsys
             shown.append((self.n, self.postfix, self.total, self.leave))
             return super().update(n)
 
-    monkeypatch.setattr("course_lib.training.loop.progress_bar", Recorded)
+    monkeypatch.setattr("course_lib.training.resumable.progress_bar", Recorded)
     history = train(line(), epochs=3, progress=True)
     expected = [
         f"train {a:.2f}, validation {b:.2f}" for a, b in zip(history.train_loss, history.validation_loss, strict=True)

@@ -1,0 +1,128 @@
+"""Models under the standard idioms: built inside of compiled code, in double precision, asked for nothing at all."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from course_lib.autoencoders import ConvolutionalAutoencoder, DeepAutoencoder, LinearAutoencoder, SimpleAutoencoder
+from course_lib.autoregressive import (
+    ArNet,
+    Categorical,
+    Darn,
+    Fvsbn,
+    GaussianMixtureMade,
+    Made,
+    Nade,
+    OrderlessNade,
+    PixelCNN,
+    SingleStackPixelCNN,
+)
+from course_lib.flows import IAF, MAF, RealNVP, SplineFlow
+from course_lib.vae import M2, ConvolutionalVae, Vae
+from tests.compiled import ENVIRONMENT
+from tests.places.people import environment, python
+
+MODELS = {
+    "Made": lambda rngs: Made(4, [6], rngs=rngs),
+    "Made, direct": lambda rngs: Made(4, [6, 5], ordering=[3, 1, 0, 2], direct=True, see_mask=True, rngs=rngs),
+    "Nade": lambda rngs: Nade(4, 3, rngs=rngs),
+    "OrderlessNade": lambda rngs: OrderlessNade(4, [6], rngs=rngs),
+    "Fvsbn": lambda rngs: Fvsbn(4),
+    "Darn": lambda rngs: Darn(4, 2, rngs=rngs),
+    "GaussianMixtureMade": lambda rngs: GaussianMixtureMade(4, [6], 2, rngs=rngs),
+    "PixelCNN": lambda rngs: PixelCNN((2, 3), 3, (1,), rngs=rngs),
+    "PixelCNN of levels": lambda rngs: PixelCNN((2, 3), 3, (1,), likelihood=Categorical(5), rngs=rngs),
+    "SingleStackPixelCNN": lambda rngs: SingleStackPixelCNN((2, 3), 3, (1,), rngs=rngs),
+    "ArNet": lambda rngs: ArNet(3, (4,), rngs=rngs),
+    "RealNVP": lambda rngs: RealNVP(4, 3, [5], rngs=rngs),
+    "MAF": lambda rngs: MAF(4, 3, [5], rngs=rngs),
+    "IAF": lambda rngs: IAF(4, 3, [5], rngs=rngs),
+    "SplineFlow": lambda rngs: SplineFlow(4, 3, [5], rngs=rngs),
+    "Vae": lambda rngs: Vae(4, [5], 2, rngs=rngs),
+    "Vae, logistic": lambda rngs: Vae(4, [5], 2, likelihood="logistic", levels=5, rngs=rngs),
+    "Vae, gaussian": lambda rngs: Vae(4, [5], 2, likelihood="gaussian", sigma=None, rngs=rngs),
+    "ConvolutionalVae": lambda rngs: ConvolutionalVae((4, 4), (3,), 2, rngs=rngs),
+    "M2": lambda rngs: M2(4, [5], 2, 3, rngs=rngs),
+    "SimpleAutoencoder": lambda rngs: SimpleAutoencoder(4, 2, rngs=rngs),
+    "DeepAutoencoder": lambda rngs: DeepAutoencoder(4, [3], 2, rngs=rngs),
+    "LinearAutoencoder": lambda rngs: LinearAutoencoder(4, 2, rngs=rngs),
+    "ConvolutionalAutoencoder": lambda rngs: ConvolutionalAutoencoder((4, 4), (3,), 2, rngs=rngs),
+}
+SAMPLED = [name for name in MODELS if hasattr(MODELS[name](nnx.Rngs(0)), "sample")]
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+def shapes(model: nnx.Module) -> list[tuple]:
+    return [
+        (jax.tree_util.keystr(p), x.shape, x.dtype) for p, x in jax.tree_util.tree_leaves_with_path(nnx.state(model))
+    ]
+
+
+@every_model
+def test_a_model_can_be_built_inside_of_compiled_code(name):
+    build = MODELS[name]
+    inside, outside = nnx.jit(lambda key: build(nnx.Rngs(key)))(jax.random.key(0)), build(nnx.Rngs(0))
+    assert shapes(inside) == shapes(outside)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(nnx.state(inside, nnx.Param)))
+
+
+@every_model
+def test_a_model_has_shapes_without_numbers(name):
+    build = MODELS[name]
+    assert shapes(nnx.eval_shape(lambda: build(nnx.Rngs(0)))) == shapes(build(nnx.Rngs(0)))
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 3), ()])
+def test_no_samples_are_an_array_without_rows(name, shape):
+    model = MODELS[name](nnx.Rngs(0))
+    one = model.sample(jax.random.key(0), (1,))
+    got = model.sample(jax.random.key(0), shape)
+    assert got.shape == (*shape, *one.shape[1:])
+    if hasattr(model, "log_prob"):
+        assert model.log_prob(got).shape == shape
+
+
+IN_DOUBLES = """
+import json, jax
+jax.config.update("jax_enable_x64", True)
+import numpy as np
+from flax import nnx
+from tests.laws.test_models_anywhere import MODELS, SAMPLED
+told = {}
+for name in SAMPLED:
+    model = MODELS[name](nnx.Rngs(0))
+    x = model.sample(jax.random.key(0), (3,))
+    score = getattr(model, "log_prob", None) or (lambda x, m=model: m.elbo(jax.random.key(1), x))
+    values = score(np.asarray(x, np.float32))
+    told[name] = [str(x.dtype), str(values.dtype), bool(np.isfinite(values).all())]
+print(json.dumps(told))
+"""
+
+
+def test_every_model_computes_in_double_precision_where_jax_is_told_to():
+    done = python("-c", IN_DOUBLES, env=environment(**ENVIRONMENT))
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert {name: row for name, row in told.items() if row != ["float64", "float64", True]} == {}
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32])
+def test_a_spline_comes_back_where_rounding_makes_its_discriminant_negative(dtype):
+    from course_lib.flows import rational_quadratic_inverse
+
+    width, height, left, right = 0.97058153, 0.00126600, 6.28634834, 0.00240149
+    knots_z, knots_x, slopes = (jnp.array([v], dtype) for v in ([0.0, width], [0.0, height], [left, right]))
+    x = jnp.array([0.99962335 * height], dtype)
+
+    def total(x, slopes):
+        z, log_slope = rational_quadratic_inverse(x, knots_z, knots_x, slopes)
+        return (z + log_slope).sum()
+
+    value, gradients = jax.value_and_grad(total, argnums=(0, 1))(x, slopes)
+    assert np.isfinite(value)
+    assert all(np.isfinite(g).all() for g in gradients)
