@@ -4,12 +4,14 @@ Two tests that compile the same program, be it in two processes or on two days, 
 the folder.
 """
 
+import sys
 from pathlib import Path
 
 import jax
 
+FOLDER = Path(__file__).parents[1] / "build" / "compiled" / "python{}.{}".format(*sys.version_info)
 SETTINGS = {
-    "jax_compilation_cache_dir": str(Path(__file__).parents[1] / "build" / "compiled"),
+    "jax_compilation_cache_dir": str(FOLDER),
     "jax_persistent_cache_min_compile_time_secs": 0,
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
