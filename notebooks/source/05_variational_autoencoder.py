@@ -420,8 +420,8 @@ def elbo_of_track(q, x):
 with exercise("5.2") as check:
     uniform = jnp.ones(3) / 3
     check.close("size 2, uniform q", elbo_of_track(uniform, 2), elbo_of(uniform), hint="Which column of likelihood?")
-    exact = joint[:, 0] / evidence[0]
-    check.close("size 0, q = posterior: ln p(x)", elbo_of_track(exact, 0), jnp.log(evidence[0]), hint="Signs?")
+    given_size_0 = joint[:, 0] / evidence[0]
+    check.close("size 0, q = posterior: ln p(x)", elbo_of_track(given_size_0, 0), jnp.log(evidence[0]), hint="Signs?")
     check.close("q = prior: no KL is left", elbo_of_track(prior, 3), jnp.sum(prior * jnp.log(likelihood[:, 3])))
 
 # %% [markdown] tags=["derivation"]
