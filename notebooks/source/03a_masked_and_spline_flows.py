@@ -27,6 +27,7 @@ import optax
 from flax import nnx
 from jax.scipy import stats
 
+# %%
 from course_lib import data, flows, notebook
 from course_lib.exercises import exercise
 from course_lib.explorers.spline_knots import spline_knots_explorer

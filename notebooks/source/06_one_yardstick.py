@@ -25,6 +25,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+# %%
 from course_lib import data, notebook
 from course_lib.autoregressive import LogisticMixture, PixelCNN, SingleStackPixelCNN, negative_log_likelihood
 from course_lib.autoregressive.made import MaskedNetwork
@@ -455,6 +456,7 @@ from course_lib.coding.entropy_coder import stream
 from course_lib.coding.vae import GRID
 
 
+# %%
 class GreyVaeCode(BitsBackCode):
     """Bits back: pop z by q(z|x), push the levels by P(x|z), push z by p(z)."""
 
