@@ -27,8 +27,9 @@ from flax import nnx
 
 from benchmarks.arguments import integer, positive
 from course_lib.autoregressive import Made, Nade, OrderlessNade
-from course_lib.autoregressive.pixel_sampling import pixel_drawer
+from course_lib.autoregressive.model import Autoregressive
 from course_lib.autoregressive.pixelcnn import PixelCNN
+from course_lib.autoregressive.sampling import chooser, make_request
 from course_lib.command import run_command
 
 SIDE = 28
@@ -52,45 +53,33 @@ def rough(model: Any, scale: float) -> Any:
     return model
 
 
-def binary(model: Any, n: int) -> Row:
-    """For a `BinaryAutoregressive`."""
+def row_of(model: Autoregressive, n: int) -> Row:
+    """For any autoregressive model."""
     graphdef, state = nnx.split(model)
     ordering = model.ordering[...]
-
-    def full_pass(state: Any, x: jax.Array, t: jax.Array, uniform: jax.Array) -> jax.Array:
-        p = jax.nn.sigmoid(nnx.merge(graphdef, state).conditional_logits(x)[:, ordering[t]])
-        return x.at[:, ordering[t]].set((uniform[t] < p).astype(float))
-
-    def noise(key: Any) -> jax.Array:
-        return jax.vmap(lambda k: jax.random.uniform(k, (n,)))(jax.random.split(key, len(ordering)))
-
-    return Row(lambda key: model.sample(key, (n,)), full_pass, state, noise, (n, len(ordering)), np.asarray(ordering))
-
-
-def pixelcnn(model: PixelCNN, n: int) -> Row:
-    """For a `PixelCNN`."""
-    graphdef, state = nnx.split(model)
-    h, w = model.image_shape
+    request = make_request(model.event_shape, (n,), 1.0, None, None, model.likelihood)
 
     def full_pass(state: Any, x: jax.Array, t: jax.Array, key: Any) -> jax.Array:
         whole = nnx.merge(graphdef, state)
-        draw = pixel_drawer(whole.likelihood, key, 1.0, jnp.zeros((h * w, n)), jnp.zeros(h * w, bool))
-        return x.at[:, t // w, t % w].set(draw(whole.parameters(x)[:, t // w, t % w], t))
+        numbers = whole.parameters(x.reshape(n, *whole.event_shape)).reshape(*x.shape, -1)
+        choose = chooser(whole.likelihood, key, ordering, request)
+        return x.at[:, ordering[t]].set(choose(numbers[:, ordering[t]], t))
 
-    return Row(lambda key: model.sample(key, (n,)), full_pass, state, lambda key: key, (n, h, w), np.arange(h * w))
+    sample = lambda key: model.sample(key, (n,)).reshape(n, -1)  # noqa: E731
+    return Row(sample, full_pass, state, lambda key: key, (n, len(ordering)), np.asarray(ordering))
 
 
 def spread_or_drawn(key: Any) -> Callable[[int], Row]:
     """A MADE with two hidden layers."""
-    return lambda n: binary(rough(Made(PIXELS, (500, 500), mask_key=key, rngs=nnx.Rngs(0)), 1.5), n)
+    return lambda n: row_of(rough(Made(PIXELS, (500, 500), mask_key=key, rngs=nnx.Rngs(0)), 1.5), n)
 
 
 MODELS: dict[str, Callable[[int], Row]] = {
-    "NADE 500": lambda n: binary(rough(Nade(PIXELS, 500, rngs=nnx.Rngs(0)), 3.0), n),
-    "DeepNADE 500-500": lambda n: binary(rough(OrderlessNade(PIXELS, (500, 500), rngs=nnx.Rngs(0)), 1.0), n),
+    "NADE 500": lambda n: row_of(rough(Nade(PIXELS, 500, rngs=nnx.Rngs(0)), 3.0), n),
+    "DeepNADE 500-500": lambda n: row_of(rough(OrderlessNade(PIXELS, (500, 500), rngs=nnx.Rngs(0)), 1.0), n),
     "MADE 500-500": spread_or_drawn(None),
     "MADE 500-500, drawn masks": spread_or_drawn(jax.random.key(1)),
-    "PixelCNN 32x4": lambda n: pixelcnn(PixelCNN((SIDE, SIDE), rngs=nnx.Rngs(0)), n),
+    "PixelCNN 32x4": lambda n: row_of(PixelCNN((SIDE, SIDE), rngs=nnx.Rngs(0)), n),
 }
 
 

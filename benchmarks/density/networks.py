@@ -12,16 +12,9 @@ from tqdm.auto import tqdm
 from benchmarks.density.latent import darn
 from benchmarks.density.logistic import choose_penalty
 from benchmarks.density.neural import dropout_loss, log_prob, parameters, train
+from benchmarks.density.redrawn_masks import Ensemble, RedrawnMade, redrawn_loss
 from benchmarks.density.run import Row, Run
-from course_lib.autoregressive import (
-    Ensemble,
-    Made,
-    Nade,
-    OrderlessNade,
-    negative_log_likelihood,
-    orderless_loss,
-    redrawn_loss,
-)
+from course_lib.autoregressive import Made, Nade, OrderlessNade, negative_log_likelihood, orderless_loss
 
 BATCH, PATIENCE, MEMBERS = 100, 25, 16
 
@@ -103,7 +96,7 @@ def made_orders(run: Run) -> Row:
     candidates = [{"hidden": 500, "rate": 1e-3, "decay": 0.0}, {"hidden": 500, "rate": 1e-3, "decay": 0.1}]
     return search(
         run, f"made, {MEMBERS} masks", [s | {"epochs": 1000} for s in candidates],
-        lambda s: Made(d, (s["hidden"],), direct=True, see_mask=True, rngs=nnx.Rngs(run.seed)),
+        lambda s: RedrawnMade(d, (s["hidden"],), direct=True, rngs=nnx.Rngs(run.seed)),
         lambda s: partial(redrawn_loss, keys=jax.random.clone(keys)), every=5,
         validation_loss=lambda model, x, key: -Ensemble(model, jax.random.clone(keys[:4])).log_prob(x).mean(),
         reading=lambda model: Ensemble(model, jax.random.clone(keys)),

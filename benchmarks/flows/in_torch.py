@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.flows.contenders import RATE, Size
-from course_lib.autoregressive import made_masks
+from course_lib.networks import made_masks
 
 MISSING = "PyTorch is not installed: its rows are left out. They were made with 2.13.0, its build for processors (cpu)."
 

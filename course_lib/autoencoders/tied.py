@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 
 from course_lib.autoencoders.simple import Autoencoder
-from course_lib.initial_weights import linear, zeros
+from course_lib.networks import linear, zeros
 
 
 class TiedAutoencoder(Autoencoder):

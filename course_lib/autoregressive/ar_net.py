@@ -1,6 +1,5 @@
 """AR-Net: an autoregressive model of a time series as a network, trained by gradient steps, with sparse weights."""
 
-import itertools
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -8,6 +7,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float
 
+from course_lib.networks import dense
 from course_lib.probability import normal_log_prob
 from course_lib.validation import as_floats, events, require_finite, whole_number
 
@@ -46,23 +46,18 @@ class ArNet(nnx.Module):
     def __init__(self, order: int, hidden_sizes: Sequence[int] = (), *, rngs: nnx.Rngs) -> None:
         for size in (order, *hidden_sizes):
             whole_number(size, "a size")
-        init = nnx.initializers.lecun_normal() if hidden_sizes else nnx.initializers.zeros_init()
-        widths = itertools.pairwise((order, *hidden_sizes, 1))
         self.order = order
-        self.layers = nnx.List([nnx.Linear(a, b, kernel_init=init, rngs=rngs) for a, b in widths])
+        self.network = dense([order, *hidden_sizes, 1], rngs, activation=jnp.tanh, start_at_zero=not hidden_sizes)
         self.log_sigma = nnx.Param(jnp.zeros(()))
 
     @property
     def first_weights(self) -> Float[Array, "p units"]:
         """The weights that touch the lags (lag 1 first): those that are made sparse; in a linear AR-Net, β."""
-        return self.layers[0].kernel[...]
+        return self.network.layers[0].kernel[...]
 
     def __call__(self, lags: ArrayLike) -> Float[Array, "*batch"]:
         """The mean of a value given the p before it, newest first, as `lag_matrix` lists them."""
-        h = events(lags, (self.order,), "ArNet", "lags")
-        for layer in self.layers[:-1]:
-            h = jnp.tanh(layer(h))
-        return self.layers[-1](h)[..., 0]
+        return self.network(events(lags, (self.order,), "ArNet", "lags"))[..., 0]
 
     def step_log_prob(self, lags: ArrayLike, target: ArrayLike) -> Float[Array, "*batch"]:
         """log p(T^t | T^{t−1}, …, T^{t−p}) of each target, in nats."""

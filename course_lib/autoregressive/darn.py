@@ -1,7 +1,7 @@
 """DARN: hidden bits in front of the visible ones, trained on a description length."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,11 @@ from jaxtyping import Array, ArrayLike, Float, Key
 
 from course_lib.autoregressive.chain_rule import chain_rule_log_prob, enumerate_binary
 from course_lib.autoregressive.made import Made
+from course_lib.autoregressive.model import BITS
+from course_lib.autoregressive.sampling import chooser, make_request
+from course_lib.compiled import compiled
+from course_lib.distributions import Distribution
+from course_lib.networks import dense
 from course_lib.probability import bernoulli_log_prob, elbo, iwae_bound
 from course_lib.validation import events, require_binary, whole_number
 
@@ -48,38 +53,38 @@ def disarm_slope(
 class Darn(nnx.Module):
     """p(x) = Σ_h p(h) p(x|h) over K hidden bits h, with p(h) = Π_j p(h_j | h_{<j}), p(x|h) = Π_d p(x_d | x_{<d}, h).
 
-    Both factors are one `Made` of the K + D bits (h, x), hidden ones first; without a hidden layer all conditionals
-    are logistic regressions, as in the paper. The encoder is q(h|x) = Π_j q(h_j|x), from a network with ReLU. The bound
+    Both factors are one `Made` of the K + D variables (h, x), hidden bits first; without a hidden layer and for bits x
+    all conditionals are logistic regressions, as in the paper. The encoder is q(h|x) = Π_j q(h_j|x), from a network
+    with ReLU. The bound
 
         L(x) = E_q [log p(h) + log p(x|h) − log q(h|x)] = log p(x) − KL(q(h|x) ‖ p(h|x)) ≤ log p(x)
 
     is the negative of the description length of x, in nats.
 
-    Args: num_inputs: D; num_latents: K; hidden_sizes: of the Made; encoder_sizes: hidden layers of the encoder.
-    Raises: ValueError: a size below 1; from the methods: a wrong last axis, or values other than 0 and 1.
+    Args: num_inputs: D; num_latents: K; hidden_sizes: of the Made; encoder_sizes: hidden layers of the encoder;
+        likelihood: of one x_d; of the numbers that the Made gives a hidden bit, the first is its logit.
+    Raises: ValueError: a size below 1; from the methods: a wrong last axis, or values that the
+        likelihood does not have.
     Source: Gregor et al. 2014 (arXiv:1310.8499), sec. 2–3. Taught in: 02c_hidden_bits, "Bits that nobody sees"
     """
 
     def __init__(
         self, num_inputs: int, num_latents: int, hidden_sizes: Sequence[int] = (), *,
-        encoder_sizes: Sequence[int] = (), rngs: nnx.Rngs,
+        encoder_sizes: Sequence[int] = (), likelihood: Distribution = BITS, rngs: nnx.Rngs,
     ) -> None:  # fmt: skip
         sizes = {"num_inputs": num_inputs, "num_latents": num_latents}
         for name, value in [*sizes.items(), *(("an encoder size", size) for size in encoder_sizes)]:
             whole_number(value, name)
         self.num_inputs, self.num_latents = num_inputs, num_latents
-        self.joint = Made(num_latents + num_inputs, hidden_sizes, rngs=rngs)
-        widths = [num_inputs, *encoder_sizes, num_latents]
-        self.encoder = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in pairwise(widths)])
+        self.joint = Made(num_latents + num_inputs, hidden_sizes, likelihood=likelihood, rngs=rngs)
+        self.likelihood = self.joint.likelihood
+        self.encoder = dense([num_inputs, *encoder_sizes, num_latents], rngs)
 
     def encode(self, x: ArrayLike) -> Float[Array, "*batch k"]:
         """Logits of q(h_j = 1 | x)."""
         x = events(x, (self.num_inputs,), "Darn")
-        require_binary(x)
-        units = x
-        for layer in self.encoder[:-1]:
-            units = jax.nn.relu(layer(units))
-        return self.encoder[-1](units)
+        self.likelihood.check(x)
+        return self.encoder(x)
 
     def log_prior_and_likelihood(self, h: ArrayLike, x: ArrayLike) -> tuple[Nats, Nats]:
         """(log p(h), log p(x|h)), from one pass; leading axes of h may stand before those of x."""
@@ -89,9 +94,9 @@ class Darn(nnx.Module):
         if x.shape[:-1] != batch[len(batch) - x.ndim + 1 :]:
             raise ValueError(f"x has batch axes {x.shape[:-1]}, h has {batch}; those of h must end with those of x.")
         x = jnp.broadcast_to(x, (*batch, self.num_inputs))
-        bits = jnp.concatenate([h, x], axis=-1)
-        terms = bernoulli_log_prob(bits, self.joint.conditional_logits(bits))
-        return terms[..., : self.num_latents].sum(axis=-1), terms[..., self.num_latents :].sum(axis=-1)
+        numbers = self.joint.parameters(jnp.concatenate([h, x], axis=-1))
+        of_h, of_x = numbers[..., : self.num_latents, :], numbers[..., self.num_latents :, :]
+        return bernoulli_log_prob(h, of_h[..., 0]).sum(axis=-1), self.likelihood.log_prob(x, of_x).sum(axis=-1)
 
     def log_joint(self, h: ArrayLike, x: ArrayLike) -> Nats:
         """log p(h, x) = log p(h) + log p(x|h)."""
@@ -124,7 +129,7 @@ class Darn(nnx.Module):
     def log_joint_table(self, x: ArrayLike) -> Float[Array, "*batch count"]:
         """log p(h, x) for each of the 2ᴷ rows h of `enumerate_binary(K)`; a softmax of it is the posterior p(h|x)."""
         x = events(x, (self.num_inputs,), "Darn")
-        require_binary(x)
+        self.likelihood.check(x)
         every_h = enumerate_binary(self.num_latents)
         table = jax.lax.map(lambda x: self.log_joint(every_h, x), x.reshape(-1, self.num_inputs))
         return table.reshape(*x.shape[:-1], len(every_h))
@@ -134,8 +139,17 @@ class Darn(nnx.Module):
         return jax.nn.logsumexp(self.log_joint_table(x), axis=-1)
 
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:
-        """Draw h bit by bit from p(h), then x pixel by pixel from p(x|h)."""
-        return self.joint.sample(key, shape)[..., self.num_latents :]
+        """Draw h bit by bit from p(h), then x variable by variable from p(x|h)."""
+        request = make_request((self.joint.num_inputs,), shape, 1.0, None, None, BITS)
+        return _draw(self, key, self.joint.plan(), request).reshape(*shape, self.num_inputs)
+
+
+@compiled(static=("plan",))
+def _draw(model: Darn, key: Key[Array, ""], plan: Any, request: Any) -> Float[Array, "n d"]:
+    order, k = model.joint.ordering[...], model.num_latents
+    of_h, of_x = (chooser(family, key, order, request) for family in (BITS, model.likelihood))
+    choose = lambda numbers, t: jnp.where(t < k, of_h(numbers[:, :1], t), of_x(numbers, t))  # noqa: E731
+    return model.joint.draw(choose, order, len(request.given), plan, None)[:, k:]
 
 
 def description_length(

@@ -9,9 +9,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float
 
-from course_lib.autoregressive.masks import made_masks
-from course_lib.autoregressive.model import BinaryAutoregressive, Fixed
-from course_lib.validation import as_floats, events, require_binary, require_positive
+from course_lib.autoregressive.model import BITS, Autoregressive
+from course_lib.networks import Fixed, made_masks, masked_linear
+from course_lib.validation import as_floats, events, require_binary, require_positive, whole_number
 
 
 def soft_threshold(x: Float[Array, "*shape"], penalty: ArrayLike) -> Float[Array, "*shape"]:
@@ -22,28 +22,26 @@ def soft_threshold(x: Float[Array, "*shape"], penalty: ArrayLike) -> Float[Array
     return jnp.sign(x) * jnp.maximum(jnp.abs(x) - jnp.broadcast_to(jnp.asarray(penalty), x.shape), 0)
 
 
-class Fvsbn(BinaryAutoregressive):
+class Fvsbn(Autoregressive):
     """The fully visible sigmoid belief network: logits = b + x (W ⊙ M), where M lets a pixel see its predecessors.
 
     Built with W = 0 and b = 0; `fvsbn_path` fits it.
 
-    Args: as `BinaryAutoregressive`.
+    Args: num_inputs: D; ordering: as `Autoregressive`.
     Source: Frey 1998; Uria et al. 2016 (arXiv:1605.02226), sec. 2. Taught in: 02_autoregressive, "One table"
     """
 
     def __init__(self, num_inputs: int, *, ordering: ArrayLike | list | tuple | None = None) -> None:
-        super().__init__(num_inputs, ordering)
+        super().__init__((whole_number(num_inputs, "num_inputs"),), BITS, ordering)
         self.kernel = nnx.Param(jnp.zeros((num_inputs, num_inputs)))
         self.bias = nnx.Param(jnp.zeros(num_inputs))
         order = np.arange(num_inputs) if ordering is None else np.asarray(ordering)
         self.mask = Fixed(made_masks(order, ())[0])
 
-    def conditional_logits(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch d"]:
-        """Log-odds of each pixel being 1 given its predecessors, indexed by pixel; x may hold any real numbers."""
-        x = events(x, (self.num_inputs,), "Fvsbn")
-        self.labels(label, np.shape(x)[:-1])
-        logits = x @ (self.kernel[...] * self.mask[...])
-        return logits + jnp.broadcast_to(self.bias[...], logits.shape)
+    def parameters(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch_and_event p"]:
+        x = events(x, self.event_shape, "Fvsbn")
+        self.labels(label, x.shape[:-1])
+        return masked_linear(x, self.kernel[...], self.bias[...], self.mask[...])[..., None]
 
 
 @jax.jit

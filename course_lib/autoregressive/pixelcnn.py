@@ -2,23 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
-from jaxtyping import Array, ArrayLike, Float, Key
+from jaxtyping import Array, ArrayLike, Float, Int
 
-from course_lib.autoregressive.discretized import Bernoulli, Likelihood
-from course_lib.autoregressive.masked_convolution import causal_convolution, convolution_mask
-from course_lib.autoregressive.model import Fixed, labels_of
-from course_lib.autoregressive.pixel_sampling import DrawPixel, draw_with_caches, pixel_drawer
-from course_lib.autoregressive.sampling import make_request
-from course_lib.initial_weights import fan_in_normal, linear, zeros
-from course_lib.validation import events, is_concrete, whole_number
+from course_lib.autoregressive.image_sampling import draw_with_caches
+from course_lib.autoregressive.model import BITS, Autoregressive
+from course_lib.autoregressive.sampling import Choose
+from course_lib.distributions import Distribution
+from course_lib.networks import Fixed, causal_convolution, convolution_mask, fan_in_normal, linear, zeros
+from course_lib.validation import events, whole_number
 
-BINARY = Bernoulli()
 FIRST_RADIUS, RADIUS = 3, 1  # kernels of 7 × 7 pixels in the first layer, of 3 × 3 features in the others
 
 
@@ -35,11 +32,6 @@ def _kernel(rngs: nnx.Rngs, *shape: int) -> nnx.Param:
     return nnx.Param(fan_in_normal(rngs.params(), shape))
 
 
-def _pointwise(inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
-    """A convolution of 1 × 1 pixel."""
-    return linear(inputs, outputs, rngs)
-
-
 class MaskedLayer(nnx.Module):
     """One stack: h ← h + U gate(h * (K ⊙ M) + bias), M the mask of type A (first layer, no residual) or B."""
 
@@ -47,7 +39,7 @@ class MaskedLayer(nnx.Module):
         self.first, self.radius, self.dilation = first, radius, dilation
         self.kernel = _kernel(rngs, 2 * radius + 1, 2 * radius + 1, inputs, 2 * channels)
         self.mask = Fixed(jnp.asarray(convolution_mask(radius, "A" if first else "B"), float)[:, :, None, None])
-        self.out = _pointwise(channels, channels, rngs)
+        self.out = linear(channels, channels, rngs)
 
     def __call__(self, stacks: tuple[Array, ...], bias: Float[Array, "_ _ _ _"]) -> tuple[Array, ...]:
         """Stacks and bias as in `TwoStackLayer`; here there is one stack, which takes the bias's first half."""
@@ -73,8 +65,8 @@ class TwoStackLayer(nnx.Module):
         own = 0 if first else 1
         self.vertical = _kernel(rngs, radius + own, 2 * radius + 1, inputs, 2 * channels)
         self.horizontal = _kernel(rngs, 1, radius + own, inputs, 2 * channels)
-        self.link = _pointwise(2 * channels, 2 * channels, rngs)
-        self.out = _pointwise(channels, channels, rngs)
+        self.link = linear(2 * channels, 2 * channels, rngs)
+        self.out = linear(channels, channels, rngs)
 
     def look_up(self, v: Array, bias: Array) -> tuple[Array, Array]:
         """The new vertical stack, and what the horizontal stack gets from it."""
@@ -93,7 +85,7 @@ class TwoStackLayer(nnx.Module):
         return v, self.look_left(stacks[1], b)
 
 
-class SingleStackPixelCNN(nnx.Module):
+class SingleStackPixelCNN(Autoregressive):
     """Masked convolutions in one stack, which leave a blind spot; samples take one full pass a pixel.
 
     Pixels are ordered row by row. All weights are shared by all places, but for one bias a place in the first layer.
@@ -102,7 +94,7 @@ class SingleStackPixelCNN(nnx.Module):
         image_shape: (h, w).
         num_channels: features a pixel in each stack.
         dilations: the distance between the pixels that a kernel looks at, one number for each layer after the first.
-        likelihood: of a pixel: `Bernoulli()`, `Categorical(levels)` or `LogisticMixture(levels)`.
+        likelihood: of a pixel, as in `Autoregressive`.
         num_classes: if given, every gate gets a bias for each class, and all methods need a label.
         first_radius: the first layer's kernel reaches that many pixels far.
     Raises: ValueError: a size or a dilation below 1.
@@ -116,20 +108,25 @@ class SingleStackPixelCNN(nnx.Module):
 
     def __init__(
         self, image_shape: Sequence[int], num_channels: int = 32, dilations: Sequence[int] = (1, 1, 1), *,
-        likelihood: Likelihood = BINARY, num_classes: int | None = None, first_radius: int = FIRST_RADIUS,
+        likelihood: Distribution = BITS, num_classes: int | None = None, first_radius: int = FIRST_RADIUS,
         rngs: nnx.Rngs,
     ) -> None:  # fmt: skip
-        self.image_shape, self.likelihood, self.num_classes = tuple(image_shape), likelihood, num_classes
         for size in (*image_shape, num_channels, *dilations, first_radius, 1 if num_classes is None else num_classes):
             whole_number(size, "a size of the network")
+        super().__init__(image_shape, likelihood, None, num_classes)
         build, more = type(self)._layer, [(num_channels, num_channels, False, RADIUS, d, rngs) for d in dilations]
         self.layers = nnx.List([build(*each) for each in [(1, num_channels, True, first_radius, 1, rngs), *more]])
         shapes = [self.image_shape] + [(1, 1)] * len(dilations)
         self.biases = nnx.List([nnx.Param(zeros(None, (1, *shape, 4 * num_channels))) for shape in shapes])
         if num_classes is not None:
             self.classes = nnx.List([nnx.Param(zeros(None, (num_classes, 4 * num_channels))) for _ in self.layers])
-        self.hidden = _pointwise(num_channels, num_channels, rngs)
-        self.head = _pointwise(num_channels, likelihood.num_parameters, rngs)
+        self.hidden = linear(num_channels, num_channels, rngs)
+        self.head = linear(num_channels, likelihood.num_parameters, rngs)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(h, w)."""
+        return self.event_shape
 
     def layer_biases(self, label: Array | None) -> list[Array]:
         """The bias of each layer's gates, with that of the class."""
@@ -153,66 +150,13 @@ class SingleStackPixelCNN(nnx.Module):
             found.append(stacks[-1])
         return found
 
-    def parameters(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch h w p"]:
-        """The parameters of every pixel's conditional given the pixels before it; x may hold any real numbers.
-
-        Raises: ValueError: images of another size; a label that is missing, not wanted, or no class of the model.
-        """
+    def parameters(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch_and_event p"]:
         x = events(x, self.image_shape, type(self).__name__)
         batch = x.shape[:-2]
         labels = self.labels(label, batch)
         labels = None if labels is None else labels.reshape(math.prod(batch))
         numbers = self.read_out(self.features(x, labels)[-1])
         return numbers.reshape(*batch, *self.image_shape, self.likelihood.num_parameters)
-
-    def log_prob(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch"]:
-        """log p(x), or log p(x | label), in nats. Raises: ValueError: as `parameters`, and values that are no level."""
-        parameters = self.parameters(x, label)
-        return self.likelihood.log_prob(x, parameters).sum(axis=(-2, -1))
-
-    def sample(
-        self, key: Key[Array, ""], shape: tuple[int, ...] = (), label: ArrayLike | None = None, *,
-        temperature: float | int = 1.0, given: ArrayLike | None = None, known: ArrayLike | None = None,
-    ) -> Float[Array, "*shape h w"]:  # fmt: skip
-        """Draw images pixel by pixel in one compiled loop.
-
-        Args:
-            label: for a model with classes, one label or an array of `shape`.
-            temperature: every conditional is p^(1/temperature), normalized; below 1 samples are more typical.
-            given, known: an image (h, w) or (*shape, h, w), and which of its pixels (h, w) to keep; the others are
-                drawn given these. The pixels to keep must be the first, row by row.
-        Raises: ValueError: a temperature that is not positive; a wrong image, mask or label.
-        """
-        owner, size = type(self).__name__, math.prod(self.image_shape)
-        if given is not None:
-            given = events(given, self.image_shape, owner, "given")
-            given = given.reshape(*given.shape[:-2], size)
-        if known is not None:
-            known = events(known, self.image_shape, owner, "known")
-            if known.ndim > 2 or (is_concrete(known) and (np.diff(np.ravel(known)) > 0).any()):
-                raise ValueError(
-                    f"known has shape {known.shape}; expected a mask {self.image_shape} that keeps the first pixels, "
-                    "row by row: what comes later cannot be given."
-                )
-            known = known.reshape(size)
-        request = make_request(size, shape, temperature, given, known, self.likelihood.check)
-        labels = self.labels(label, shape)
-        request = request._replace(label=None if labels is None else labels.reshape(len(request.given)))
-        return _compiled_draw(*nnx.split(self), key, request).reshape(*shape, *self.image_shape)
-
-    def draw(self, draw_pixel: DrawPixel, num_samples: int, label: Array | None) -> Float[Array, "n h w"]:
-        """What `sample` compiles: one full pass a pixel."""
-        (h, w), x = self.image_shape, jnp.zeros((num_samples, *self.image_shape))
-
-        def step(x: Array, t: Array) -> tuple[Array, None]:
-            parameters = self.parameters(x, label)[:, t // w, t % w]
-            return x.at[:, t // w, t % w].set(draw_pixel(parameters, t)), None
-
-        return jax.lax.scan(step, x, jnp.arange(h * w))[0]
-
-    def labels(self, label: ArrayLike | None, batch: tuple[int, ...]) -> Array | None:
-        """As `labels_of`."""
-        return labels_of(type(self).__name__, self.num_classes, label, batch)
 
 
 class PixelCNN(SingleStackPixelCNN):
@@ -224,14 +168,10 @@ class PixelCNN(SingleStackPixelCNN):
 
     _layer, num_stacks = TwoStackLayer, 2
 
-    def draw(self, draw_pixel: DrawPixel, num_samples: int, label: Array | None) -> Float[Array, "n h w"]:
+    def draw(
+        self, choose: Choose, order: Int[Array, " d"], num_samples: int, plan: Any, label: Int[Array, " n"] | None
+    ) -> Float[Array, "n d"]:
         """The same images as one full pass a pixel would draw, from cached rows and pixels."""
         layers, biases = list(self.layers), self.layer_biases(label)
-        return draw_with_caches(layers, biases, self.read_out, draw_pixel, num_samples, self.image_shape)
-
-
-@partial(jax.jit, static_argnums=0)
-def _compiled_draw(graphdef, state, key, request):
-    model, n = nnx.merge(graphdef, state), len(request.given)
-    draw_pixel = pixel_drawer(model.likelihood, key, request.temperature, request.given.T, request.known > 0)
-    return model.draw(draw_pixel, n, request.label)
+        images = draw_with_caches(layers, biases, self.read_out, choose, num_samples, self.image_shape)
+        return images.reshape(num_samples, self.num_inputs)

@@ -1,39 +1,35 @@
 """Range coding with an autoregressive model: each pixel costs −log₂ of its conditional probability."""
 
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
-from course_lib.autoregressive import BinaryAutoregressive, SingleStackPixelCNN
-from course_lib.autoregressive.discretized import Bernoulli
+from course_lib.autoregressive import Autoregressive
 from course_lib.coding.container import CodingError
 from course_lib.coding.entropy_coder import stream
+from course_lib.compiled import compiled
+from course_lib.distributions import Discrete, require_distribution
 from course_lib.validation import require_finite, whole_number
 
 MOST_IMAGES = 2**16 - 1  # in one pass: what the file has room for
 
 
-@partial(jax.jit, static_argnums=0)
-def _conditionals(graphdef: Any, state: Any, x: jax.Array) -> jax.Array:
-    """Parameters (n, d, p) of every pixel's conditional."""
-    model = nnx.merge(graphdef, state)
-    if isinstance(model, BinaryAutoregressive):
-        return model.conditional_logits(x)[..., None]
-    return model.parameters(x.reshape(-1, *model.image_shape)).reshape(*x.shape, -1)
+@compiled
+def _conditionals(model: Autoregressive, x: jax.Array) -> jax.Array:
+    """Numbers (n, d, p) of every pixel's conditional."""
+    return model.parameters(x.reshape(-1, *model.event_shape)).reshape(*x.shape, -1)
 
 
-@partial(jax.jit, static_argnums=0)
-def _probabilities(likelihood: Any, parameters: jax.Array) -> jax.Array:
+@compiled
+def _probabilities(model: Autoregressive, numbers: jax.Array) -> jax.Array:
     """Probability (n, levels) of every value of one pixel."""
-    return jnp.exp(likelihood.level_log_probs(parameters))
+    return jnp.exp(model.likelihood.level_log_probs(numbers))
 
 
 class AutoregressiveCode:
-    """Code length −Σ_t log₂ p(x_{o_t} | x_{o_{<t}}) = −log₂ p(x), with any `BinaryAutoregressive` or PixelCNN.
+    """Code length −Σ_t log₂ p(x_{o_t} | x_{o_{<t}}) = −log₂ p(x), with any `Autoregressive` model of levels.
 
     The encoder has the whole image: one pass gives all conditionals. The decoder has only the pixels that it decoded,
     zeros elsewhere, and makes one pass a pixel. Range coding fails if a single probability differs in its last bit, so
@@ -42,8 +38,8 @@ class AutoregressiveCode:
     however little, cannot be decoded. The last batch is filled up with zeros.
 
     Args: model: without classes; batch_size: images in one pass, written to the file.
-    Raises: ValueError: a batch size that the file has no room for; from the methods: probabilities that are not
-        finite; CodingError: more images are asked for than the file can hold.
+    Raises: ValueError: real numbers in place of levels; a batch size that the file has no room for; from the methods:
+        probabilities that are not finite; CodingError: more images are asked for than the file can hold.
     Numerics: bit for bit on the machine that wrote the file; another processor or another version of JAX may round
         otherwise, which the checksum of the pixels reveals.
     Taught in: 05a_the_bits_are_real, "An autoregressive model is a code".
@@ -51,23 +47,19 @@ class AutoregressiveCode:
 
     kind = 0
 
-    def __init__(self, model: BinaryAutoregressive | SingleStackPixelCNN, batch_size: Any = 128) -> None:
+    def __init__(self, model: Autoregressive, batch_size: Any = 128) -> None:
         batch_size = whole_number(batch_size, "batch_size", 1, MOST_IMAGES)
-        binary = isinstance(model, BinaryAutoregressive)
-        self.graphdef, self.state = nnx.split(model)
-        self.likelihood = Bernoulli() if binary else model.likelihood
-        self.event_shape = (model.num_inputs,) if binary else model.image_shape
-        self.ordering = np.asarray(model.ordering[...]) if binary else np.arange(int(np.prod(model.image_shape)))
-        self.levels, self.batch_size = self.likelihood.levels, batch_size
+        self.model, self.levels = model, require_distribution(model.likelihood, Discrete).levels
+        self.event_shape, self.batch_size = model.event_shape, batch_size
+        self.ordering = np.asarray(model.ordering[...])
 
     def conditionals(self, symbols: np.ndarray) -> np.ndarray:
-        """Parameters (batch, d, p) from symbols (batch, d)."""
-        x = jnp.asarray(symbols / (self.levels - 1), jnp.float32)
-        return np.asarray(_conditionals(self.graphdef, self.state, x))
+        """Numbers (batch, d, p) from symbols (batch, d)."""
+        return np.asarray(_conditionals(self.model, jnp.asarray(symbols / (self.levels - 1), jnp.float32)))
 
-    def probabilities(self, parameters: np.ndarray, count: int) -> np.ndarray:
+    def probabilities(self, numbers: np.ndarray, count: int) -> np.ndarray:
         """Probabilities (count, levels) of one pixel, for the images that are there."""
-        p = np.asarray(_probabilities(self.likelihood, parameters))[:count]
+        p = np.asarray(_probabilities(self.model, numbers))[:count]
         require_finite(p, "the model's probabilities")
         return p
 

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import ArrayLike
 
-from course_lib.autoregressive import BinaryAutoregressive, SingleStackPixelCNN
-from course_lib.autoregressive.discretized import level_of
+from course_lib.autoregressive import Autoregressive
 from course_lib.coding.autoregressive import AutoregressiveCode
 from course_lib.coding.bits_back import BitsBackCode
 from course_lib.coding.container import KINDS, CodingError, Header, checksum, fingerprint, pack, unpack
 from course_lib.coding.flow import FlowCode
 from course_lib.coding.vae import VaeCode
+from course_lib.distributions import level_of
 from course_lib.flows import Flow
 from course_lib.vae import Vae
 from course_lib.validation import events, require_binary
@@ -25,7 +25,7 @@ def code_of(model: Any, levels: Any = None, batch_size: Any = 128) -> Autoregres
                 "a flow has a density, not probabilities: say with levels= how many grey levels there are."
             )
         return FlowCode(model, levels)
-    if isinstance(model, BinaryAutoregressive | SingleStackPixelCNN):
+    if isinstance(model, Autoregressive):
         code = AutoregressiveCode(model, batch_size)
     elif isinstance(model, Vae):
         code = VaeCode(model)
@@ -50,7 +50,7 @@ def compress(model: Any, images: ArrayLike, *, levels: Any = None, batch_size: A
     """A file from which the same model gets the same images back. Its length in bits is about −log₂ p(images).
 
     Args:
-        model: an autoregressive model (range coding), a `Vae` with Bernoulli pixels (bits back: −ELBO / log 2), or a
+        model: an autoregressive model (range coding) or a `Vae` (bits back: −ELBO / log 2) of levels, or a
             `Flow` of dequantized images (local bits back).
         images: (n, *event), values level / (levels − 1): 0 and 1, or grey levels.
         levels: for a flow, how many grey levels there are; other models know.

@@ -1,17 +1,16 @@
 """Local bits back: a flow as a code for grey levels, its dequantization noise paid and given back."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from course_lib.coding.bits_back import BitsBackCode
 from course_lib.coding.entropy_coder import stream
 from course_lib.coding.gaussian_grid import GaussianGrid
+from course_lib.compiled import compiled
 from course_lib.flows import Flow
 from course_lib.validation import require_finite, whole_number
 
@@ -19,18 +18,18 @@ LATENT = GaussianGrid(-8.0, 2.0**-13, 2**17)
 CELLS, SIGMA = 2**16, 2.0**-13
 
 
-@partial(jax.jit, static_argnums=0)
-def _normalize(graphdef: Any, state: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+@compiled
+def _normalize(model: Flow, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """f(x), and the lower triangle L with L Lᵀ = J Jᵀ, J the Jacobian of f."""
-    inverse = nnx.merge(graphdef, state).bijection.inverse
+    inverse = model.bijection.inverse
     r = jnp.linalg.qr(jax.jacfwd(lambda x: inverse(x)[0])(x).T, mode="r")
     factor = (r * jnp.where(jnp.diag(r) < 0, -1.0, 1.0)[:, None]).T
     return inverse(x)[0], factor + jnp.diag(jnp.maximum(1e-6 - jnp.diag(factor), 0.0))
 
 
-@partial(jax.jit, static_argnums=0)
-def _generate(graphdef: Any, state: Any, z: jax.Array) -> jax.Array:
-    return nnx.merge(graphdef, state).bijection.forward(z)[0]
+@compiled
+def _generate(model: Flow, z: jax.Array) -> jax.Array:
+    return model.bijection.forward(z)[0]
 
 
 class FlowCode(BitsBackCode):
@@ -54,7 +53,7 @@ class FlowCode(BitsBackCode):
 
     def __init__(self, model: Flow, levels: Any) -> None:
         levels = whole_number(levels, "levels", 2, CELLS // 2)
-        self.graphdef, self.state = nnx.split(model)
+        self.model = model
         self.event_shape, self.levels, self.fine = (model.num_dims,), levels, CELLS // levels
         step = 1 / (levels * self.fine)
         self.grid = GaussianGrid(step / 2, step, levels * self.fine)
@@ -64,7 +63,7 @@ class FlowCode(BitsBackCode):
     def walk(self, y: np.ndarray, symbol: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """q(z|y) one coordinate after the other, z_i given z_{<i}: the symbols of z, and mean and σ of each."""
         point = jnp.asarray(self.grid.points(y), jnp.float32)
-        mean, factor = (np.array(a, float) for a in _normalize(self.graphdef, self.state, point))
+        mean, factor = (np.array(a, float) for a in _normalize(self.model, point))
         require_finite(np.concatenate([mean, factor.ravel()]), "f(x) or its Jacobian")
         z = np.zeros(mean.size, np.int32)
         for i, width in enumerate(np.diag(factor)):
@@ -74,7 +73,7 @@ class FlowCode(BitsBackCode):
 
     def centre(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and σ of p(y|z)."""
-        x = np.asarray(_generate(self.graphdef, self.state, jnp.asarray(LATENT.points(z), jnp.float32)))
+        x = np.asarray(_generate(self.model, jnp.asarray(LATENT.points(z), jnp.float32)))
         require_finite(x, "the flow's image of z")
         return x, np.full(x.shape, SIGMA)
 

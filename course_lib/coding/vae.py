@@ -1,71 +1,82 @@
 """Bits back with a variational auto-encoder."""
 
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from course_lib.coding.bits_back import BitsBackCode
 from course_lib.coding.entropy_coder import stream
 from course_lib.coding.gaussian_grid import GaussianGrid
+from course_lib.compiled import compiled
+from course_lib.distributions import Discrete, require_distribution
 from course_lib.vae import Vae
 from course_lib.validation import require_finite
 
 GRID = GaussianGrid(-8.0, 2.0**-9, 2**13)
 
 
-@partial(jax.jit, static_argnums=0)
-def _posterior(graphdef: Any, state: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    mean, log_sigma = nnx.merge(graphdef, state).encode(x)
+@compiled
+def _posterior(model: Vae, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    mean, log_sigma = model.encode(x)
     return mean, jnp.exp(log_sigma)
 
 
-@partial(jax.jit, static_argnums=0)
-def _ink(graphdef: Any, state: Any, z: jax.Array) -> jax.Array:
-    return nnx.merge(graphdef, state).decode_mean(z)
+@compiled
+def _probabilities(model: Vae, z: jax.Array) -> jax.Array:
+    return jnp.exp(model.likelihood.level_log_probs(model.parameters(z)))
 
 
 class VaeCode(BitsBackCode):
-    """`BitsBackCode` for a `Vae` with a Bernoulli likelihood: q(z|x) and p(z) on one grid of step 2⁻⁹ from −8 to 8.
+    """`BitsBackCode` for a `Vae` of levels: q(z|x) and p(z) on one grid of step 2⁻⁹ from −8 to 8.
 
-    Raises: ValueError: another likelihood; from the methods: parameters that are not finite.
+    Raises: ValueError: real numbers in place of levels; a posterior that is no Gaussian; from the methods: parameters
+        that are not finite.
     Taught in: 05a_the_bits_are_real, "The whole file".
     """
 
-    kind, levels = 1, 2
+    kind = 1
 
     def __init__(self, model: Vae) -> None:
-        if model.likelihood != "bernoulli":
-            raise ValueError(f"likelihood is {model.likelihood!r}; only a Vae with Bernoulli pixels can be a code.")
-        self.graphdef, self.state = nnx.split(model)
+        if model.flow is not None:
+            raise ValueError(
+                "a flow bends the posterior of this Vae; bits back needs the Gaussian of its encoder."
+            )
+        self.model, self.levels = model, require_distribution(model.likelihood, Discrete).levels
         self.event_shape, self.num_latents = (model.num_inputs,), model.num_latents
         self.clean_bits = 64 + 16 * model.num_latents  # a cell of the grid: 13 bits, and a little for the tails
         self.prior = (np.zeros(model.num_latents), np.ones(model.num_latents))
 
     def posterior(self, symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and σ of q(z|x)."""
-        mean, sigma = map(np.asarray, _posterior(self.graphdef, self.state, jnp.asarray(symbols, jnp.float32)))
+        x = jnp.asarray(symbols / (self.levels - 1), jnp.float32)
+        mean, sigma = map(np.asarray, _posterior(self.model, x))
         require_finite(np.stack([mean, sigma]), "the encoder's mean and sigma")
         return mean, sigma
 
-    def ink(self, z: np.ndarray) -> np.ndarray:
-        """p(x_d = 1 | z) from the symbols of z."""
-        p = np.asarray(_ink(self.graphdef, self.state, jnp.asarray(GRID.points(z), jnp.float32)))
+    def probabilities(self, z: np.ndarray) -> np.ndarray:
+        """The probability (d, levels) of every level given the symbols of z."""
+        p = np.asarray(_probabilities(self.model, jnp.asarray(GRID.points(z), jnp.float32)))
         require_finite(p, "the decoder's probabilities")
         return p
+
+    def pixels(self, z: np.ndarray) -> tuple[Any, np.ndarray]:
+        """What the coder needs to code the pixels given z: a family of models, and their parameters."""
+        p = self.probabilities(z)
+        if self.levels == 2:
+            return stream().model.Bernoulli(perfect=False), p[:, 1].copy()
+        return stream().model.Categorical(perfect=False), p
 
     def append(self, coder: Any, symbols: np.ndarray) -> int:
         z = GRID.pop_near(coder, *self.posterior(symbols))
         left = coder.num_valid_bits()
-        coder.encode_reverse(symbols, stream().model.Bernoulli(perfect=False), self.ink(z))
+        coder.encode_reverse(symbols, *self.pixels(z))
         GRID.push(coder, z, *self.prior)
         return left
 
     def take(self, coder: Any) -> np.ndarray:
         z = GRID.pop(coder, *self.prior)
-        symbols = coder.decode(stream().model.Bernoulli(perfect=False), self.ink(z))
+        symbols = coder.decode(*self.pixels(z))
         GRID.push_near(coder, z, *self.posterior(symbols))
         return symbols

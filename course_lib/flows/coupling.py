@@ -1,7 +1,6 @@
-"""Coupling: one part of the coordinates stays and decides how the other part is stretched and shifted."""
+"""Coupling: one part of the coordinates stays and decides how each coordinate of the other part moves."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +9,10 @@ from flax import nnx
 from jaxtyping import Array, ArrayLike, Shaped
 
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
-from course_lib.flows.conditioner import with_context
-from course_lib.initial_weights import linear
-from course_lib.validation import events, require_positive
+from course_lib.flows.context import context_for
+from course_lib.flows.transformer import AffineTransformer, Parameters, Transformer
+from course_lib.networks import dense
+from course_lib.validation import events
 
 Mask = Shaped[Array | np.ndarray, " d"]
 
@@ -62,58 +62,56 @@ def _widened(values: Array, mask: np.ndarray) -> Array:
     return jnp.zeros((*values.shape[:-1], d), values.dtype).at[..., places].set(values)
 
 
-class AffineCoupling(Bijection):
-    """A coupling layer whose shift and log-scale come from a multilayer perceptron with tanh units.
+class Coupling(Bijection):
+    """Keep the coordinates where the mask m is 1; send each other one through a curve τ that the kept ones decide.
 
-    As `coupling_forward` and `coupling_inverse`, with (b, r) = MLP(kept z) and s = c tanh(r / c).
-    The perceptron's last layer starts at zero, so a new layer is the identity.
+    forward:  x_i = τ(z_i; θ_i(m ⊙ z)),    log|det Dg| = Σ_i log τ′(z_i),   sums over m_i = 0
+    inverse:  z_i = τ⁻¹(x_i; θ_i(m ⊙ x)),  log|det Df| = −Σ_i log τ′(z_i)
+
+    θ comes from a perceptron with tanh units whose last layer starts at zero, so that a new layer is the identity.
+    With the affine τ it is `coupling_forward` and `coupling_inverse`.
 
     Args:
         mask: m, 0 or 1 for each coordinate (1 = kept), at least one of each.
-        hidden_sizes: widths of the hidden layers; none makes the conditioner linear.
-        max_log_scale: c > 0; a layer stretches by a factor between exp(−c) and exp(c).
+        hidden_sizes: widths of the hidden layers; none makes θ linear in the kept coordinates.
+        transformer: τ, `AffineTransformer()` if None; `SplineTransformer()` bends more.
         num_context: length of the context that the perceptron also reads; 0: none.
-    Raises: ValueError: a mask that is not 0/1, keeps all or keeps nothing; c not positive.
-    Numerics: b is bounded with a hidden layer, s always; log-density and gradient stay finite for |x| up to 1e4.
-    Source: Dinh et al., arXiv:1605.08803, §3.
-    Taught in: 03_normalizing_flow, "A coupling layer".
+    Raises: ValueError: a mask that is not 0/1, keeps all or keeps nothing.
+    Numerics: with a hidden layer the affine τ has a bounded shift, and its scale is always bounded; log-density and
+        gradient stay finite for |x| up to 1e4.
+    Source: Dinh et al., arXiv:1605.08803, §3; splines: Durkan et al., arXiv:1906.04032, §3.
+    Taught in: 03_normalizing_flow, "A coupling layer"; 03a_masked_and_spline_flows, "Splines".
     """
 
     def __init__(
-        self,
-        mask: ArrayLike | Sequence,
-        hidden_sizes: Sequence[int],
-        *,
-        rngs: nnx.Rngs,
-        max_log_scale: float | int = 2.0,
-        num_context: int = 0,
-    ):
+        self, mask: ArrayLike | Sequence, hidden_sizes: Sequence[int], *, transformer: Transformer | None = None,
+        num_context: int = 0, rngs: nnx.Rngs,
+    ):  # fmt: skip
         given = np.asarray(mask)
         if given.ndim != 1 or set(given.tolist()) != {0, 1}:
             raise ValueError(
                 f"mask is {given.tolist()}; expected one 0 or 1 for each coordinate, with at least one of each: "
                 "the kept coordinates (1) decide how the others (0) move."
             )
-        require_positive(max_log_scale, "max_log_scale")
-        self.num_dims, self.mask, self.max_log_scale = len(given), tuple(map(int, given)), float(max_log_scale)
-        kept = sum(self.mask)
-        self.num_context, sizes, moved = num_context, [kept + num_context, *hidden_sizes], self.num_dims - kept
-        self.hidden = nnx.List([linear(i, o, rngs) for i, o in pairwise(sizes)])
-        self.last = linear(sizes[-1], 2 * moved, rngs, start_at_zero=True)
+        self.num_dims, self.mask, self.num_context = len(given), tuple(map(int, given)), num_context
+        self.transformer, kept = transformer or AffineTransformer(), sum(self.mask)
+        sizes = [kept + num_context, *hidden_sizes, (self.num_dims - kept) * self.transformer.num_parameters]
+        self.conditioner = dense(sizes, rngs, activation=jnp.tanh, start_at_zero=True)
 
-    def shift_and_log_scale(self, x: Points, context: Context = None) -> tuple[Points, Points]:
-        """The conditioner: b and s from the kept coordinates of `x` (z will do: there they are equal); 0 for these."""
-        kept = np.asarray(self.mask) == 1
-        h = with_context(x[..., _places(kept)], context, self.num_context)
-        for layer in self.hidden:
-            h = jnp.tanh(layer(h))
-        both = _widened(self.last(h).reshape(*x.shape[:-1], 2, self.num_dims - sum(self.mask)), ~kept)
-        return both[..., 0, :], self.max_log_scale * jnp.tanh(both[..., 1, :] / self.max_log_scale)
+    def parameters(self, x: Points, context: Context = None) -> Parameters:
+        """θ of each moved coordinate, from the kept ones of `x` (z will do: there they are equal)."""
+        told, read = context_for(x, context, self.num_context), x[..., _places(np.asarray(self.mask) == 1)]
+        raw = self.conditioner(read if told is None else jnp.concatenate([read, told], axis=-1))
+        by_number = raw.reshape(*x.shape[:-1], self.transformer.num_parameters, self.num_dims - sum(self.mask))
+        return jnp.swapaxes(by_number, -1, -2)
+
+    def _apply(self, curve: Callable, t: Points, context: Context) -> MappedPoints:
+        t, moved = events(t, (self.num_dims,), "Coupling"), np.asarray(self.mask) == 0
+        values, log_slopes = curve(t[..., _places(moved)], self.parameters(t, context))
+        return jnp.where(jnp.asarray(moved), _widened(values, moved), t), log_slopes.sum(axis=-1)
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
-        z = events(z, (self.num_dims,), "AffineCoupling")
-        return coupling_forward(z, *self.shift_and_log_scale(z, context), jnp.asarray(self.mask))
+        return self._apply(self.transformer.forward, z, context)
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
-        x = events(x, (self.num_dims,), "AffineCoupling")
-        return coupling_inverse(x, *self.shift_and_log_scale(x, context), jnp.asarray(self.mask))
+        return self._apply(self.transformer.inverse, x, context)

@@ -1,13 +1,12 @@
 """A normalizing flow: a standard normal seen through a bijection."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Key, Scalar
 
+from course_lib.compiled import compiled
 from course_lib.flows.bijection import Bijection, Context, Points
 from course_lib.probability import standard_normal_log_prob
 from course_lib.validation import as_floats, events, require_finite, whole_number
@@ -39,14 +38,14 @@ class Flow(nnx.Module):
         x = events(x, (self.num_dims,), type(self).__name__)
         require_finite(x)
         context = _checked(context)
-        return _compiled_log_prob(*nnx.split(self.bijection), x, context)
+        return _log_prob(self.bijection, x, context)
 
     def sample(
         self, key: Key[Array, ""], shape: tuple[int, ...] = (), context: Context = None
     ) -> Float[Array, "*shape d"]:
         """Sample z, apply g: points of shape (*shape, d)."""
         sizes = tuple(whole_number(size, "an entry of shape", 0) for size in shape)
-        return _compiled_sample(*nnx.split(self.bijection), key, sizes, _checked(context))
+        return _sample(self.bijection, key, sizes, _checked(context))
 
 
 def _checked(context: Context) -> Context:
@@ -57,17 +56,16 @@ def _checked(context: Context) -> Context:
     return context
 
 
-@partial(jax.jit, static_argnums=0)
-def _compiled_log_prob(graphdef, state, x, context):
-    z, log_det = nnx.merge(graphdef, state).inverse(x, *(() if context is None else (context,)))
+@compiled
+def _log_prob(bijection: Bijection, x: Points, context: Context) -> Float[Array, "*batch"]:
+    z, log_det = bijection.inverse(x, *(() if context is None else (context,)))
     return standard_normal_log_prob(z) + log_det
 
 
-@partial(jax.jit, static_argnums=(0, 3))
-def _compiled_sample(graphdef, state, key, shape, context):
-    g = nnx.merge(graphdef, state)
-    x, _ = g.forward(jax.random.normal(key, (*shape, g.num_dims)), *(() if context is None else (context,)))
-    return x
+@compiled(static=("shape",))
+def _sample(bijection: Bijection, key: Key[Array, ""], shape: tuple[int, ...], context: Context) -> Points:
+    z = jax.random.normal(key, (*shape, bijection.num_dims))
+    return bijection.forward(z, *(() if context is None else (context,)))[0]
 
 
 def negative_log_likelihood(model: Flow, batch: Points, key: Key[Array, ""] | None = None) -> Scalar:

@@ -9,8 +9,8 @@ from flax import nnx
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, ArrayLike, Float
 
-from course_lib.autoregressive import Fixed
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
+from course_lib.networks import Fixed
 from course_lib.validation import events, require_permutation, whole_number
 
 

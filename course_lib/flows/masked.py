@@ -9,13 +9,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike
 
-from course_lib.autoregressive import Fixed
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
 from course_lib.flows.chain import Chain
-from course_lib.flows.conditioner import MaskedConditioner
+from course_lib.flows.context import context_for
 from course_lib.flows.flow import Flow
 from course_lib.flows.stack import Stack
-from course_lib.flows.transformer import AffineTransformer, Transformer
+from course_lib.flows.transformer import AffineTransformer, Parameters, Transformer
+from course_lib.networks import Fixed, MaskedNetwork, made_degrees
 from course_lib.validation import events, require_permutation, whole_number
 
 
@@ -41,16 +41,21 @@ class MaskedAutoregressive(Bijection):
     ):  # fmt: skip
         whole_number(num_dims, "num_dims")
         order = require_permutation(np.arange(num_dims) if ordering is None else np.asarray(ordering), num_dims)
-        self.num_dims, self.transformer = num_dims, transformer or AffineTransformer()
-        self.ordering, outputs = Fixed(jnp.asarray(order)), self.transformer.num_parameters
-        self.conditioner = MaskedConditioner(
-            order, hidden_sizes, outputs, num_context=num_context, activation=activation, rngs=rngs
-        )
+        self.num_dims, self.num_context = num_dims, num_context
+        self.ordering, self.transformer = Fixed(jnp.asarray(order)), transformer or AffineTransformer()
+        self.conditioner = MaskedNetwork(
+            made_degrees(order, hidden_sizes), self.transformer.num_parameters, activation=activation,
+            num_context=num_context, start_at_zero=True, rngs=rngs,
+        )  # fmt: skip
+
+    def parameters(self, t: Points, context: Context = None) -> Parameters:
+        """θ_i of each coordinate, computed from those before it."""
+        return self.conditioner(t, context=context_for(t, context, self.num_context))
 
     def _one_pass(self, curve: Callable, t: Points, context: Context) -> MappedPoints:
         """Every coordinate through its curve, whose parameters are computed from t itself."""
         t = events(t, (self.num_dims,), type(self).__name__)
-        values, log_slopes = curve(t, self.conditioner(t, context))
+        values, log_slopes = curve(t, self.parameters(t, context))
         return values, log_slopes.sum(axis=-1)
 
     def _step_by_step(self, curve: Callable, t: Points, context: Context) -> MappedPoints:
@@ -58,7 +63,7 @@ class MaskedAutoregressive(Bijection):
         t = events(t, (self.num_dims,), type(self).__name__)
 
         def step(known: Array, i: Array) -> tuple[Array, Array]:
-            parameters = jnp.take(self.conditioner(known, context), i[None], axis=-2)
+            parameters = jnp.take(self.parameters(known, context), i[None], axis=-2)
             value, log_slope = curve(jnp.take(t, i[None], axis=-1), parameters)
             return known.at[..., i].set(value[..., 0]), log_slope[..., 0]
 

@@ -1,12 +1,11 @@
 """A variational auto-encoder whose networks slide over the image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flax import nnx
 
-from course_lib.autoencoders.convolutional import Doubling, Halving
-from course_lib.initial_weights import linear
+from course_lib.networks import Doubling, Halving, linear
 from course_lib.vae.encoder import GaussianEncoder
 from course_lib.vae.vae import Vae
 
@@ -28,9 +27,15 @@ class ConvolutionalVae(Vae):
         height, width = self.image_shape = image_shape
         super().__init__(height * width, channels, num_latents, rngs=rngs, **options)
 
-    def networks(self, hidden_sizes: Sequence[int], rngs: nnx.Rngs) -> tuple[GaussianEncoder, nnx.Sequential]:
+    def networks(
+        self, hidden_sizes: Sequence[int], rngs: nnx.Rngs
+    ) -> tuple[GaussianEncoder, Callable[[int], nnx.Module]]:
         down = Halving(self.image_shape, hidden_sizes, rngs=rngs)
-        up = Doubling(self.image_shape, hidden_sizes, rngs=rngs)
+
+        def build(outputs: int) -> nnx.Sequential:
+            up = Doubling(self.image_shape, hidden_sizes, outputs // self.num_inputs, rngs=rngs)
+            return nnx.Sequential(linear(self.num_latents, down.num_features, rngs), up)
+
         encoder = GaussianEncoder(down.num_features, [], self.num_latents, rngs=rngs)
         encoder.hidden = down
-        return encoder, nnx.Sequential(linear(self.num_latents, down.num_features, rngs), up)
+        return encoder, build

@@ -1,19 +1,12 @@
 """The encoder of a variational auto-encoder: from an input to a Gaussian over codes."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
-import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from course_lib.initial_weights import linear
-
-
-def hidden_layers(sizes: Sequence[int], rngs: nnx.Rngs) -> nnx.Sequential:
-    """Linear layers of these sizes, each followed by ReLU; a single size gives the identity."""
-    return nnx.Sequential(*[part for a, b in pairwise(sizes) for part in (linear(a, b, rngs), jax.nn.relu)])
+from course_lib.networks import dense, linear
 
 
 class GaussianEncoder(nnx.Module):
@@ -27,7 +20,7 @@ class GaussianEncoder(nnx.Module):
 
     def __init__(self, num_inputs: int, hidden_sizes: Sequence[int], num_latents: int, *, rngs: nnx.Rngs):
         sizes = [num_inputs, *hidden_sizes]
-        self.hidden: Any = hidden_layers(sizes, rngs)
+        self.hidden: Any = dense(sizes, rngs, activate_last=True)
         self.mean = linear(sizes[-1], num_latents, rngs)
         self.log_sigma = linear(sizes[-1], num_latents, rngs)
 

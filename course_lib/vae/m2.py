@@ -8,12 +8,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Key
 
-from course_lib.initial_weights import linear
+from course_lib.distributions import Bernoulli, Distribution, require_distribution
+from course_lib.networks import dense
 from course_lib.probability import categorical_log_prob, kl_standard_normal
-from course_lib.vae.encoder import GaussianEncoder, hidden_layers
-from course_lib.vae.likelihoods import Bernoulli, Gaussian
+from course_lib.vae.decoder import Decoder, Scale
+from course_lib.vae.encoder import GaussianEncoder
 from course_lib.vae.reparameterization import reparameterize
-from course_lib.validation import as_floats, events, require_classes, require_positive, whole_number
+from course_lib.validation import as_floats, events, require_classes, whole_number
+
+BITS = Bernoulli()
 
 
 class M2(nnx.Module):
@@ -25,11 +28,9 @@ class M2(nnx.Module):
         num_inputs, num_latents, num_classes: d, k and K.
         hidden_sizes: widths of the hidden layers of classifier and encoder; the decoder has them in reverse. None:
             each is an affine map.
-        likelihood: "bernoulli" for x of 0 and 1, "gaussian" for real x.
-        sigma: standard deviation of the Gaussian p(x|y, z); a Bernoulli has none.
-    Raises: ValueError: a size or sigma that is not positive, or another likelihood; from the methods: a wrong last
-        axis, NaN or infinity, for a Bernoulli anything but 0 and 1, and labels that are no class numbers or not one
-        for each x.
+        likelihood, scale: of one x_d given y and z, as in `Vae`.
+    Raises: ValueError: a size that is not positive, a likelihood that is no distribution; from the methods: a wrong
+        last axis, values that the likelihood does not have, labels that are no class numbers or not one for each x.
     Source: Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298, section 2, model "M2".
     Taught in: 05c_fewer_labels, "A class inside the model: M2".
     """
@@ -41,27 +42,23 @@ class M2(nnx.Module):
         num_latents: int,
         num_classes: int,
         *,
-        likelihood: str = "bernoulli",
-        sigma: float | int = 1.0,
+        likelihood: Distribution = BITS,
+        scale: Scale = "of z",
         rngs: nnx.Rngs,
     ):
         sizes = {"num_inputs": num_inputs, "num_latents": num_latents, "num_classes": num_classes}
         for name, value in [*sizes.items(), *(("a hidden size", size) for size in hidden_sizes)]:
             whole_number(value, name)
-        require_positive(sigma, "sigma")
-        if likelihood not in ("bernoulli", "gaussian"):
-            raise ValueError(f'likelihood is {likelihood!r}; choose "bernoulli" or "gaussian".')
         self.num_inputs, self.num_latents, self.num_classes = num_inputs, num_latents, num_classes
-        self.pixels = Bernoulli() if likelihood == "bernoulli" else Gaussian(sigma)
-        down, up = [num_inputs, *hidden_sizes], [num_latents + num_classes, *reversed(hidden_sizes)]
-        self.classifier = nnx.Sequential(hidden_layers(down, rngs), linear(down[-1], num_classes, rngs))
+        self.likelihood, up = require_distribution(likelihood), [num_latents + num_classes, *reversed(hidden_sizes)]
+        self.classifier = dense([num_inputs, *hidden_sizes, num_classes], rngs)
         self.encoder = GaussianEncoder(num_inputs + num_classes, hidden_sizes, num_latents, rngs=rngs)
-        self.decoder = nnx.Sequential(hidden_layers(up, rngs), linear(up[-1], num_inputs, rngs))
+        self.decoder = Decoder(lambda outputs: dense([*up, outputs], rngs), num_inputs, likelihood, scale)
 
     def class_logits(self, x: ArrayLike) -> Float[Array, "*batch classes"]:
         """Logits of q(y|x)."""
         x = events(x, (self.num_inputs,), type(self).__name__)
-        self.pixels.check(x)
+        self.likelihood.check(x)
         return self.classifier(x)
 
     def with_class(self, a: ArrayLike, y: ArrayLike, size: int) -> Float[Array, "*batch entries"]:
@@ -76,18 +73,18 @@ class M2(nnx.Module):
     def encode(self, x: ArrayLike, y: ArrayLike) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k"]]:
         """(μ, ln σ) of q(z|x, y), for integer labels y of shape (*batch,)."""
         x = as_floats(x)
-        self.pixels.check(x)
+        self.likelihood.check(x)
         return self.encoder(self.with_class(x, y, self.num_inputs))
 
     def decode_mean(self, z: ArrayLike, y: ArrayLike) -> Float[Array, "*batch d"]:
         """E[x|y, z]: the probability of ink, or the mean of the Gaussian."""
-        return self.pixels.mean(self.decoder(self.with_class(z, y, self.num_latents)))
+        return self.likelihood.mean(self.decoder(self.with_class(z, y, self.num_latents)))
 
     def labelled_bound(self, key: Key[Array, ""], x: ArrayLike, y: ArrayLike) -> Float[Array, "*batch"]:
         """Estimate of L(x, y) = E_q(z|x,y) ln p(x|y, z) + ln p(y) − KL(q(z|x, y)‖N(0, I)) ≤ ln p(x, y), one z each."""
         mean, log_sigma = self.encode(x, y)
-        parameter = self.decoder(self.with_class(reparameterize(key, mean, log_sigma), y, self.num_latents))
-        log_p = self.pixels.log_prob(as_floats(x), parameter)
+        numbers = self.decoder(self.with_class(reparameterize(key, mean, log_sigma), y, self.num_latents))
+        log_p = self.likelihood.log_prob(as_floats(x), numbers)
         return log_p.sum(axis=-1) - math.log(self.num_classes) - kl_standard_normal(mean, log_sigma).sum(axis=-1)
 
     def unlabelled_bound(self, key: Key[Array, ""], x: ArrayLike) -> Float[Array, "*batch"]:

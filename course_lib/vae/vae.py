@@ -1,6 +1,6 @@
 """The variational auto-encoder: a latent-variable model and its bound on ln p(x)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -8,14 +8,16 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Key
 
-from course_lib.initial_weights import linear
+from course_lib.distributions import Bernoulli, Distribution, require_distribution
+from course_lib.networks import dense
 from course_lib.probability import iwae_bound, kl_standard_normal, normal_log_prob, standard_normal_log_prob
-from course_lib.vae.encoder import GaussianEncoder, hidden_layers
-from course_lib.vae.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian
+from course_lib.vae.decoder import Decoder, Scale
+from course_lib.vae.encoder import GaussianEncoder
 from course_lib.vae.reparameterization import reparameterize
-from course_lib.validation import as_floats, events, require_finite, require_positive, whole_number
+from course_lib.validation import as_floats, events, require_finite, whole_number
 
 Nats = Float[Array, "*batch"]
+BITS = Bernoulli()
 
 
 class Vae(nnx.Module):
@@ -26,13 +28,12 @@ class Vae(nnx.Module):
     Args:
         num_inputs, num_latents: d and k.
         hidden_sizes: widths of the encoder's hidden layers; the decoder has them in reverse. None: a linear model.
-        likelihood: "bernoulli" for x of 0 and 1, "gaussian" for real x, "logistic" for grey levels.
-        sigma: standard deviation of the Gaussian p(x|z), None to learn it; the others have none.
-        levels: L, grey levels 0, 1/(L − 1), …, 1 of the discretized logistic.
+        likelihood: of one x_d given z: `Bernoulli()` for 0 and 1, `Gaussian(sigma)` for real numbers, any other.
+        scale: what a learned width of it depends on, see `Decoder`.
         flow: a bijection g of the k latents, with a context of 2k numbers. Then q(z|x) is the law of g(z₀; μ, ln σ)
             with z₀ from the Gaussian, and `elbo_terms` estimates the KL by ln q − ln p at its one draw.
-    Raises: ValueError: a size or sigma that is not positive, or another likelihood; from the methods: a wrong last
-        axis, NaN or infinity, and for a Bernoulli anything but 0 and 1 (grey levels, say).
+    Raises: ValueError: a size that is not positive, a likelihood that is no distribution; from the methods: a wrong
+        last axis, values that the likelihood does not have (for a Bernoulli, grey levels, say).
     Source: Kingma & Welling 2013, arXiv:1312.6114, eq. 10; 2019, arXiv:1906.02691.
     Taught in: 05_variational_autoencoder, "The variational auto-encoder";
         05b_better_bounds, "A posterior that bends".
@@ -44,48 +45,45 @@ class Vae(nnx.Module):
         hidden_sizes: Sequence[int],
         num_latents: int,
         *,
-        likelihood: str = "bernoulli",
-        sigma: float | int | None = 1.0,
-        levels: int = 256,
+        likelihood: Distribution = BITS,
+        scale: Scale = "of z",
         flow: Any = None,
         rngs: nnx.Rngs,
     ):
         sizes = {"num_inputs": num_inputs, "num_latents": num_latents}
         for name, value in [*sizes.items(), *(("a hidden size", size) for size in hidden_sizes)]:
             whole_number(value, name)
-        if sigma is not None:
-            require_positive(sigma, "sigma")
-        if likelihood not in ("bernoulli", "gaussian", "logistic"):
-            raise ValueError(f'likelihood is {likelihood!r}; choose "bernoulli", "gaussian" or "logistic".')
-        self.num_inputs, self.num_latents, self.likelihood = num_inputs, num_latents, likelihood
-        if likelihood == "logistic":
-            self.pixels = DiscretizedLogistic(num_inputs, levels)
-        else:
-            self.pixels = Bernoulli() if likelihood == "bernoulli" else Gaussian(sigma)
-        self.flow = flow
-        self.encoder, self.decoder = self.networks(hidden_sizes, rngs)
+        self.num_inputs, self.num_latents, self.flow = num_inputs, num_latents, flow
+        self.likelihood = require_distribution(likelihood)
+        self.encoder, build = self.networks(hidden_sizes, rngs)
+        self.decoder = Decoder(build, num_inputs, likelihood, scale)
 
-    def networks(self, hidden_sizes: Sequence[int], rngs: nnx.Rngs) -> tuple[GaussianEncoder, nnx.Sequential]:
-        """Encoder and decoder."""
+    def networks(
+        self, hidden_sizes: Sequence[int], rngs: nnx.Rngs
+    ) -> tuple[GaussianEncoder, Callable[[int], nnx.Module]]:
+        """The encoder, and what builds the decoder's network of so many outputs."""
         encoder = GaussianEncoder(self.num_inputs, hidden_sizes, self.num_latents, rngs=rngs)
-        widths = [self.num_latents, *reversed(hidden_sizes)]
-        return encoder, nnx.Sequential(hidden_layers(widths, rngs), linear(widths[-1], self.num_inputs, rngs))
+        return encoder, lambda outputs: dense([self.num_latents, *reversed(hidden_sizes), outputs], rngs)
 
     def encode(self, x: ArrayLike) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k"]]:
         """(μ, ln σ) of q(z|x)."""
         x = events(x, (self.num_inputs,), type(self).__name__)
-        self.pixels.check(x)
+        self.likelihood.check(x)
         return self.encoder(x)
 
-    def decode(self, z: ArrayLike) -> Float[Array, "*batch d"]:
-        """The parameter of p(x|z): logits of a Bernoulli, mean of a Gaussian or of a logistic."""
+    def parameters(self, z: ArrayLike) -> Float[Array, "*batch d p"]:
+        """The numbers of p(x_d|z) for every d."""
         z = events(z, (self.num_latents,), f"the decoder of {type(self).__name__}", "z")
         require_finite(z, "z")
         return self.decoder(z)
 
+    def decode(self, z: ArrayLike) -> Float[Array, "*batch d"]:
+        """The first number of p(x_d|z): the logit of a Bernoulli, the mean of a Gaussian or of a logistic."""
+        return self.parameters(z)[..., 0]
+
     def decode_mean(self, z: ArrayLike) -> Float[Array, "*batch d"]:
         """E[x|z]: the probability of ink, or the mean grey."""
-        return self.pixels.mean(self.decode(z))
+        return self.likelihood.mean(self.parameters(z))
 
     def reconstruct(self, x: ArrayLike) -> Float[Array, "*batch d"]:
         """E[x|z] at z = μ(x), without noise."""
@@ -93,7 +91,7 @@ class Vae(nnx.Module):
 
     def log_likelihood(self, x: ArrayLike, z: Float[Array, "*batch k"]) -> Nats:
         """ln p(x|z), summed over the inputs."""
-        return self.pixels.log_prob(as_floats(x), self.decode(z)).sum(axis=-1)
+        return self.likelihood.log_prob(as_floats(x), self.parameters(z)).sum(axis=-1)
 
     def draw(
         self, key: Key[Array, ""], mean: Float[Array, "*batch k"], log_sigma: Float[Array, "*batch k"]
@@ -144,7 +142,7 @@ class Vae(nnx.Module):
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:
         """Draw z ~ N(0, I), then x ~ p(x|z): shape (*shape, d)."""
         z_key, x_key = jax.random.split(key)
-        return self.pixels.sample(x_key, self.decode(jax.random.normal(z_key, (*shape, self.num_latents))))
+        return self.likelihood.sample(x_key, self.parameters(jax.random.normal(z_key, (*shape, self.num_latents))))
 
 
 def negative_elbo(model: Vae, batch: ArrayLike, key: Key[Array, ""]) -> Float[Array, ""]:

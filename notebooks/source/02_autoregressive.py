@@ -29,12 +29,8 @@ from course_lib import data, notebook
 from course_lib.autoregressive import (
     Made,
     Nade,
-    allowed_dependencies,
     enumerate_binary,
     exact_conditionals,
-    is_autoregressive,
-    made_degrees,
-    made_masks,
     negative_log_likelihood,
 )
 from course_lib.exercises import exercise
@@ -42,6 +38,7 @@ from course_lib.explorers.generation import generation_explorer
 from course_lib.explorers.masks import mask_explorer
 from course_lib.figures.images import image_grid, image_rows
 from course_lib.figures.style import BLUE, GREEN, GREY, RED
+from course_lib.networks import allowed_dependencies, is_autoregressive, made_degrees, made_masks
 from course_lib.probability import bits_per_dim, nats_to_bits, normal_log_prob
 from course_lib.training import fit
 
@@ -477,9 +474,9 @@ def nade_step(a, now):
 
 def nade_logits(x, kernel, hidden_bias, output_kernel, output_bias, ordering):
     a_1 = jnp.broadcast_to(hidden_bias, (*x.shape[:-1], hidden_bias.size))
-    weights = (kernel[ordering], output_kernel.T[ordering], output_bias[ordering])
+    weights = (kernel[ordering], output_kernel[ordering], output_bias[ordering])
     _, logits = jax.lax.scan(nade_step, a_1, (jnp.moveaxis(x[..., ordering], -1, 0), *weights))
-    return jnp.moveaxis(logits, 0, -1)[..., jnp.argsort(ordering)]
+    return jnp.moveaxis(logits[jnp.argsort(ordering)], 0, x.ndim - 1)
 
 
 # %% [markdown]
@@ -488,12 +485,12 @@ def nade_logits(x, kernel, hidden_bias, output_kernel, output_bias, ordering):
 
 # %% tags=["nbval-check-output"]
 rng = np.random.default_rng(0)
-W, c, V, b = rng.normal(size=(9, 5)), rng.normal(size=5), rng.normal(size=(5, 9)), rng.normal(size=9)
+W, c, V, b = rng.normal(size=(9, 5)), rng.normal(size=5), rng.normal(size=(9, 5)), rng.normal(size=9)
 o, x = orderings["shuffled"], patches[0]
 by_definition = np.empty(9)
 for d in range(9):
     h = expit(c + x[o[:d]] @ W[o[:d]])
-    by_definition[o[d]] = b[o[d]] + h @ V[:, o[d]]
+    by_definition[o[d]] = b[o[d]] + h @ V[o[d]]
 recursion = nade_logits(x, W, jnp.array(c), V, b, o)
 print("equal to the definition:", bool(np.allclose(recursion, by_definition, atol=1e-5)))
 print(f"D = 784, H = 500: {784**2 * 500 // 2 + 784 * 500:,} against {2 * 784 * 500:,} multiplications")
@@ -917,7 +914,7 @@ print(
 from course_lib.autoregressive import OrderlessNade, orderless_loss
 
 orderless = OrderlessNade(64, (256, 256), rngs=nnx.Rngs(0))
-orderless.layers[-1].bias[...] = baseline_logits
+orderless.network.layers[-1].bias[...] = baseline_logits
 slower = optax.cosine_decay_schedule(5e-3, 80 * 20)  # 80 epochs of 20 steps, ever smaller ones
 longer = settings | {"patience": None}  # the loss depends on random subsets, so its curve is rough
 history = fit(orderless, orderless_loss, x_train, epochs=80, optimizer=optax.adam(slower), **longer)

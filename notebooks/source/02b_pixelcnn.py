@@ -24,15 +24,13 @@ from flax import nnx
 
 from course_lib import data, notebook
 from course_lib.autoregressive import (
-    LogisticMixture,
     Made,
     PixelCNN,
     SingleStackPixelCNN,
-    causal_convolution,
     enumerate_binary,
     negative_log_likelihood,
 )
-from course_lib.autoregressive.pixel_sampling import pixel_drawer
+from course_lib.distributions import LogisticMixture
 from course_lib.exercises import exercise
 from course_lib.explorers.receptive_field import receptive_field_explorer
 from course_lib.figures.autoregressive import matrices
@@ -40,6 +38,7 @@ from course_lib.figures.images import image_grid, image_rows
 from course_lib.figures.receptive_field import receptive_fields
 from course_lib.figures.style import BLUE
 from course_lib.figures.training import learning_curves
+from course_lib.networks import causal_convolution
 from course_lib.probability import bits_per_dim
 from course_lib.training import fit
 
@@ -95,7 +94,7 @@ print(f"3 × 3 kernels, 32 to 32 channels: {9 * 32 * 32:,} weights")
 # stands at the pixel is a feature that has not seen it, and may be used: **mask B**.
 
 
-# %% alt="Two masks of 5 by 5. Both are green in the two rows above the middle and in the middle row left of the centre. Mask B is green in the centre as well." library="course_lib.autoregressive.masked_convolution:convolution_mask"
+# %% alt="Two masks of 5 by 5. Both are green in the two rows above the middle and in the middle row left of the centre. Mask B is green in the centre as well." library="course_lib.networks.causal_convolution:convolution_mask"
 def convolution_mask(radius, kind):
     size = 2 * radius + 1
     mask = np.arange(size * size) < size * size // 2 + {"A": 0, "B": 1}[kind]
@@ -348,7 +347,7 @@ print(f"all factors as logs:   {jax.nn.log_sigmoid(b) + jax.nn.log_sigmoid(-a) +
 # a product, whose logarithm is a sum of three terms, none of which underflows.
 
 
-# %% library="course_lib.autoregressive.discretized:discretized_logistic_mixture_log_prob"
+# %% library="course_lib.distributions.logistic:discretized_logistic_mixture_log_prob"
 def discretized_logistic_mixture_log_prob(level, parameters, levels):
     logits, mean, log_scale = jnp.split(parameters, 3, axis=-1)
     log_scale, level, half = jnp.maximum(log_scale, -7.0), jnp.asarray(level)[..., None], 1 / (levels - 1)
@@ -414,8 +413,16 @@ print("PixelCNN, by class ", bits(log_prob(grey, *grey_test), 64))
 
 # %%
 images = pixelcnn.sample(jax.random.key(1), (50,))
-draw = pixel_drawer(pixelcnn.likelihood, jax.random.key(1), 1.0, jnp.zeros((64, 50)), jnp.zeros(64, bool))
-naive = jax.jit(lambda: SingleStackPixelCNN.draw(pixelcnn, draw, 50, None))()  # one full pass a pixel
+keys = jax.random.split(jax.random.key(1), 64)
+u = jax.vmap(lambda key: jax.random.uniform(key, (50,)))(keys)  # the numbers that `sample` uses
+
+
+def full_pass(x, t):
+    numbers = pixelcnn.parameters(x)[:, t // 8, t % 8]  # all pixels' numbers are computed, one pixel's are used
+    return x.at[:, t // 8, t % 8].set(pixelcnn.likelihood.draw(u[t], numbers)), None
+
+
+naive = jax.jit(lambda: jax.lax.scan(full_pass, jnp.zeros((50, 8, 8)), jnp.arange(64))[0])()
 print("pixels that differ:", int((images != naive).sum()), "of", images.size)
 
 # %% [markdown]

@@ -37,7 +37,7 @@ from course_lib.explorers.coupling_steps import coupling_steps_explorer
 from course_lib.explorers.flow_layers import flow_layers_explorer
 from course_lib.figures import flows as draw
 from course_lib.figures.style import BLUE, GREEN, GREY, RED
-from course_lib.flows import Affine, AffineCoupling, Chain, Flow, RealNVP
+from course_lib.flows import Affine, AffineTransformer, Chain, Coupling, Flow, RealNVP
 from course_lib.probability import standard_normal_log_prob
 from course_lib.training import fit
 
@@ -784,7 +784,7 @@ def train_briefly(model, data, epochs):
 # %%
 grown, stages, joined = [], {}, {}
 for k in range(1, 5):
-    grown.append(AffineCoupling([k % 2, (k + 1) % 2], [64, 64], rngs=nnx.Rngs(k)))
+    grown.append(Coupling([k % 2, (k + 1) % 2], [64, 64], rngs=nnx.Rngs(k)))
     if k == 3:
         continue  # the last two join together
     growing = Flow(2, Chain(grown))
@@ -1099,7 +1099,7 @@ print(f"log-density, float32 against float64: {difference:.0e} nats at most")
 # %% tags=["nbval-check-output"]
 outlier = jnp.array([[-1000.0, 1.0]])
 for c in (1e6, 2.0):  # the first bound is never felt
-    one_layer = Flow(2, AffineCoupling([1, 0], [], max_log_scale=c, rngs=nnx.Rngs(0)))
+    one_layer = Flow(2, Coupling([1, 0], [], transformer=AffineTransformer(c), rngs=nnx.Rngs(0)))
     kernel = one_layer.bijection.last.kernel  # at [0, -1]: from x_1 to r
     kernel[...] = jnp.zeros(kernel.shape).at[0, -1].set(0.1)
     loss, gradients = nnx.value_and_grad(negative_log_likelihood)(one_layer, outlier)
@@ -1107,7 +1107,7 @@ for c in (1e6, 2.0):  # the first bound is never felt
     print(f"|s| < {c:9,.0f}: loss {loss:,.0f} nats, gradient finite: {finite}")
 
 # %% [markdown]
-# One outlier, and training is over. Therefore `AffineCoupling` takes $s=c\tanh(r/c)$: near zero $s\approx r$, but no
+# One outlier, and training is over. Therefore `AffineTransformer` takes $s=c\tanh(r/c)$: near zero $s\approx r$, but no
 # layer stretches or shrinks a coordinate by more than $e^c$.
 #
 # ## 3.11 What flows are for

@@ -36,8 +36,8 @@ from course_lib.figures.images import image_rows
 from course_lib.figures.style import BLUE, GREY, RED
 from course_lib.flows import (
     MAF,
-    AffineCoupling,
     Chain,
+    Coupling,
     Flow,
     Logit,
     RealNVP,
@@ -108,7 +108,7 @@ def log_prob_by_change_of_variables(layer, x):
 def random_layer(d, seed, ordering=None):
     """A masked layer with random weights. (A new one is the identity: its last weights are zero.)"""
     layer = flows.MaskedAutoregressive(d, [32], ordering=ordering, rngs=nnx.Rngs(seed))
-    last = layer.conditioner.last.kernel
+    last = layer.conditioner.layers[-1].kernel
     last[...] = 0.5 * jax.random.normal(jax.random.key(seed), last.shape)
     return layer
 
@@ -423,7 +423,7 @@ spline_knots_explorer(rational_quadratic_forward)
 # %% [markdown]
 # Lifted, the left bin is stretched: its density falls, its area stays. A higher slope makes a dip at the knot.
 #
-# In a flow, a network chooses each entry's knots: from the kept half (`SplineCoupling`, in `SplineFlow`), or from the
+# In a flow, a network chooses each entry's knots: from the kept half (a `Coupling`, in `SplineFlow`), or from the
 # entries before it (MAF with `SplineTransformer`). Softmax and softplus make them of any numbers:
 
 # %% tags=["nbval-check-output"]
@@ -527,8 +527,9 @@ def arm_log_prob(row):
 
 # %%
 def shuffled_splines(d, num_layers, seed=0):
-    mask, rng, rngs = np.arange(d) % 2, np.random.default_rng(seed), nnx.Rngs(seed)
-    pair = lambda: Chain([flows.SplineCoupling(mask, [64], rngs=rngs), flows.Permutation(rng.permutation(d))])  # noqa: E731
+    rng, options = np.random.default_rng(seed), {"transformer": flows.SplineTransformer(), "rngs": nnx.Rngs(seed)}
+    coupling = lambda: Coupling(np.arange(d) % 2, [64], **options)  # noqa: E731
+    pair = lambda: Chain([coupling(), flows.Permutation(rng.permutation(d))])  # noqa: E731
     return Flow(d, Stack([pair() for _ in range(num_layers)]))
 
 
@@ -797,7 +798,7 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)  # what is 
 
 def compiled(container, num_layers):
     """Lines of the program for the score, and how long it takes to compile."""
-    layers = [AffineCoupling([i % 2, 1 - i % 2], [32], rngs=nnx.Rngs(i)) for i in range(0, 2 * num_layers, 2)]
+    layers = [Coupling([i % 2, 1 - i % 2], [32], rngs=nnx.Rngs(i)) for i in range(0, 2 * num_layers, 2)]
     flow = Flow(2, container(layers))
     program = jax.jit(jax.grad(lambda x: flow.log_prob(x).sum())).lower(jnp.zeros((256, 2)))
     return len(program.as_text().splitlines()), timeit.timeit(program.compile, number=1)

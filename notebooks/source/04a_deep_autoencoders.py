@@ -164,7 +164,7 @@ compare("tied", tied)
 # At each pixel $x$ holds one number for each **channel**, so $K_{ab}$ is a matrix from channels in to channels out. In code: cut
 # out all patches, write each as a row, and apply one linear layer to every row.
 
-# %% library="course_lib.autoencoders.convolutional:patches"
+# %% library="course_lib.networks.strided_convolution:patches"
 SIZE = 4  # the side of a patch
 
 
@@ -195,7 +195,7 @@ for ax in panels:
 # each patch back where it was cut. Where patches overlap, they add up.
 
 
-# %% library="course_lib.autoencoders.convolutional:overlap_add"
+# %% library="course_lib.networks.strided_convolution:overlap_add"
 def overlap_add(p):
     batch, height, width, size = p.shape
     image = jax.ShapeDtypeStruct((batch, 2 * height, 2 * width, size // SIZE**2), p.dtype)

@@ -1056,7 +1056,7 @@ heads = [vae.encoder.mean, vae.encoder.log_sigma]
 both = [jnp.concatenate([getattr(h, part)[...] for h in heads], axis=-1) for part in ("kernel", "bias")]
 latent_sliders_explorer(
     [*dense_layers(vae.encoder.hidden.layers, last="relu"), (*both, "linear")],
-    dense_layers(vae.decoder.layers, last="sigmoid"),
+    dense_layers(vae.decoder.network.layers, last="sigmoid"),
     kl_per_latent, mean[first], log_sigma[first], digits.test.labels[first], (28, 28),
 )  # fmt: skip
 
@@ -1118,7 +1118,7 @@ decoded_plane(right, planar.decode_mean, (-2.5, 2.5), (-2.5, 2.5), 28, number=12
 
 # %%
 latent_plane_explorer(
-    dense_layers(planar.decoder.layers, last="sigmoid"),
+    dense_layers(planar.decoder.network.layers, last="sigmoid"),
     codes,
     digits.test.labels,
     (28, 28),
@@ -1299,5 +1299,5 @@ with exercise("5.7") as check:
 # ## Next
 #
 # You have met all four families: autoregressive models, flows, auto-encoders, and the variational auto-encoder. Try other
-# latent sizes in section 5.9, or the Gaussian likelihood: `Vae(..., likelihood="gaussian", sigma=0.3)` takes the grey
+# latent sizes in section 5.9, or the Gaussian likelihood: `Vae(..., likelihood=Gaussian(0.3))` takes the grey
 # images as they are.

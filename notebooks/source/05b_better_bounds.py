@@ -29,6 +29,7 @@ from scipy.stats import multivariate_normal, norm
 
 # %%
 from course_lib import data, notebook
+from course_lib.distributions import Gaussian, Logistic
 from course_lib.exercises import exercise
 from course_lib.explorers.beta_models import beta_models_explorer
 from course_lib.figures.images import image_rows
@@ -404,9 +405,9 @@ beta_models_explorer(log2_betas, kl, rate, distortion, rebuilt, drawn)
 small = data.digits_8x8()
 grey, grey_test = (part.images.reshape(-1, 64) for part in (small.train, small.test))
 likelihoods = {
-    "Gaussian, σ = 1": {"likelihood": "gaussian", "sigma": 1.0},
-    "Gaussian, σ learned": {"likelihood": "gaussian", "sigma": None},
-    "discretized logistic": {"likelihood": "logistic", "levels": 17},
+    "Gaussian, σ = 1": {"likelihood": Gaussian(1.0)},
+    "Gaussian, σ learned": {"likelihood": Gaussian(), "scale": "common"},
+    "discretized logistic": {"likelihood": Logistic(17), "scale": "of the pixel"},
 }
 grey_models = {}
 for name, options in likelihoods.items():
@@ -416,10 +417,10 @@ for name, options in likelihoods.items():
 # %%
 for name, model in grey_models.items():
     r, d, active = map(float, measure(model, grey_test))
-    width = 0.0 if model.likelihood == "logistic" else 64 * np.log(16)  # ln of the level's width, 64 times
+    width = 0.0 if name == "discretized logistic" else 64 * np.log(16)  # ln of the level's width, 64 times
     print(f"{name:22} rate {r:5.2f}   active {active:.0f} of 8   {(r + d + width) / 64 / np.log(2):.2f} bits per pixel")
 rebuild = nnx.jit(lambda model, x: model.reconstruct(x))
-learned = np.exp(grey_models["Gaussian, σ learned"].pixels.log_sigma[...])
+learned = np.exp(grey_models["Gaussian, σ learned"].decoder.log_scale[...])
 redraw = nnx.jit(lambda model: model.decode(model.draw(jax.random.key(4), *model.encode(grey))[0]))
 error = grey - np.asarray(redraw(grey_models["Gaussian, σ learned"]))
 print(f"learned σ {learned:.3f}; root mean squared error at drawn z, training images: {np.sqrt((error**2).mean()):.3f}")

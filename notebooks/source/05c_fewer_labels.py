@@ -27,11 +27,12 @@ from flax import nnx
 
 from course_lib import data, notebook
 from course_lib.autoencoders import DeepAutoencoder, squared_error_loss
+from course_lib.distributions import Gaussian
 from course_lib.exercises import exercise
 from course_lib.figures.images import image_rows
 from course_lib.figures.introduction import accuracy_against_labels
 from course_lib.figures.style import BLUE, GREEN, GREY, INK, ORANGE, RED
-from course_lib.initial_weights import linear
+from course_lib.networks import linear
 from course_lib.vae import M2, Vae, m2_loss, negative_elbo
 
 notebook.start()
@@ -257,7 +258,7 @@ def codes_without_labels(graph, loss, params):
 
 # %%
 def vae_of_size(num_latents):
-    return over_seeds(lambda rngs: Vae(64, [128], num_latents, likelihood="gaussian", sigma=0.2, rngs=rngs))
+    return over_seeds(lambda rngs: Vae(64, [128], num_latents, likelihood=Gaussian(0.2), rngs=rngs))
 
 
 vae, vae_start = vae_of_size(16)
@@ -324,7 +325,7 @@ _ = ax.set(xlabel="labels a class", ylabel="accuracy gained over pixels", ylim=(
 # By hand, against the library. (Each class gets the same noise, so the two must agree.)
 
 # %%
-m2 = M2(64, [64], 3, 10, likelihood="gaussian", sigma=0.3, rngs=nnx.Rngs(0))
+m2 = M2(64, [64], 3, 10, likelihood=Gaussian(0.3), rngs=nnx.Rngs(0))
 
 
 @jax.jit
@@ -372,7 +373,7 @@ def train_m2(params, chosen, seed, alpha, pool):
     return params, nnx.merge(structure, params).class_logits(images[held_out]).argmax(axis=1)
 
 
-structure, start = over_seeds(lambda rngs: M2(64, [64], 3, 10, likelihood="gaussian", sigma=0.3, rngs=rngs))
+structure, start = over_seeds(lambda rngs: M2(64, [64], 3, 10, likelihood=Gaussian(0.3), rngs=rngs))
 
 
 # %% [markdown]

@@ -27,24 +27,16 @@ from flax import nnx
 
 # %%
 from course_lib import data, notebook
-from course_lib.autoregressive import LogisticMixture, PixelCNN, SingleStackPixelCNN, negative_log_likelihood
-from course_lib.autoregressive.made import MaskedNetwork
-from course_lib.autoregressive.masks import made_degrees
+from course_lib.autoregressive import Made, Nade, PixelCNN, negative_log_likelihood
+from course_lib.distributions import LogisticMixture
 from course_lib.exercises import exercise
 from course_lib.explorers.families import families_explorer
 from course_lib.figures.images import image_rows
 from course_lib.figures.style import BLUE, GREEN, GREY, RED
 from course_lib.flows import MAF, Chain, Flow, Logit, RealNVP, SplineFlow, dequantize
-from course_lib.initial_weights import fan_in_normal, linear, zeros
-from course_lib.probability import (
-    effective_sample_size,
-    iwae_bound,
-    kl_standard_normal,
-    normal_log_prob,
-    standard_normal_log_prob,
-)
+from course_lib.probability import effective_sample_size, standard_normal_log_prob
 from course_lib.training import fit
-from course_lib.vae import GaussianEncoder, reparameterize
+from course_lib.vae import Vae, negative_elbo, negative_iwae
 
 notebook.start()
 
@@ -57,8 +49,9 @@ notebook.start()
 
 # %%
 digits = data.digits_8x8()
-x_train, x_valid, x_test = (np.asarray(part.images) for part in (digits.train, digits.valid, digits.test))
-k_train, k_valid, k_test = (np.round(16 * x).astype(np.int32).reshape(-1, 64) for x in (x_train, x_valid, x_test))
+x_train, x_valid, x_test = (data.flatten(part.images) for part in (digits.train, digits.valid, digits.test))
+images_test = x_test.reshape(-1, 8, 8)
+k_train, k_valid, k_test = (np.round(16 * x).astype(np.int32) for x in (x_train, x_valid, x_test))  # levels
 
 
 def independent_log_prob(k, spare=0.1):
@@ -85,112 +78,33 @@ print(f"no model: {64 * np.log(17):.1f} nats; independent pixels: {-independent_
 # %% [markdown]
 # ## 6.2 One law for a pixel
 #
-# NADE, MADE, PixelCNN and the VAE shall differ in *what a pixel's distribution may depend on*, and in nothing else. The
-# distribution itself is the same for all: three logistic densities, mixed and cut into 17 levels (chapter 2b).
+# The course has used one idea for all its models of images: **a model is a structure and a distribution**. The structure
+# says what a pixel may depend on; a network computes a few numbers from that. The distribution says what the numbers
+# mean. NADE, MADE, PixelCNN and the VAE shall differ in their structure and in nothing else.
 #
-# The library's single-stack PixelCNN already has `log_prob` and `sample`. MADE replaces its network.
+# So the distribution is the same for all four: three logistic densities, mixed and cut into 17 levels (chapter 2b).
 
 # %%
 PIXEL = LogisticMixture(17, 3)  # 9 numbers for each pixel
 
-
-class GreyMade(SingleStackPixelCNN):
-    """The conditionals of all pixels from one masked dense network."""
-
-    def __init__(self, num_hidden, *, rngs):
-        self.image_shape, self.likelihood, self.num_classes = (8, 8), PIXEL, None
-        degrees = made_degrees(np.arange(64), [num_hidden])
-        # direct: the outputs see their predecessors themselves, too, not the hidden units alone
-        self.network = MaskedNetwork(degrees, PIXEL.num_parameters, direct=True, rngs=rngs)
-
-    def parameters(self, x, label=None):
-        flat = 2 * jnp.asarray(x, float).reshape(-1, 64) - 1
-        return self.network(flat).reshape(*np.shape(x), -1)
-
-
-# %% [markdown]
-# NADE keeps one hidden vector $a$. Pixel $d$ is predicted from it, then added to it:
+# %% [markdown] tags=["derivation"]
+# In an autoregressive model the numbers $\theta_d$ of pixel $d$ depend on the pixels before it, in a VAE on the code $z$
+# alone:
 #
-# $$\theta_d=b_d+V_d\max(a_d,0),\qquad a_{d+1}=a_d+x_dW_d .$$
+# $$P(x)=\prod_dP(x_d;\theta_d(x_{<d})),\qquad P(x\mid z)=\prod_dP(x_d;\theta_d(z)).$$
+#
+# - **NADE** keeps one hidden vector, which the pixels enter one by one.
+# - **MADE** is a dense network with masks. `direct` lets its outputs see their predecessors themselves, too.
+# - **PixelCNN** looks at the neighbourhood above and to the left, with the same weights everywhere.
+# - **The VAE** turns 16 numbers $z$ into all $\theta_d$ at once.
+#
+# The VAE is trained twice, on two losses: the bound with one draw of $z$, its KL in closed form, and the bound with five
+# draws. The second is the **importance-weighted auto-encoder** (IWAE).
 
 
 # %%
-class GreyNade(SingleStackPixelCNN):
-    """The conditionals of all pixels from one hidden vector that the pixels enter one by one."""
-
-    def __init__(self, num_hidden, *, rngs):
-        self.image_shape, self.likelihood, self.num_classes = (8, 8), PIXEL, None
-        self.start, self.bias = (
-            nnx.Param(zeros(None, (num_hidden,))),
-            nnx.Param(zeros(None, (64, PIXEL.num_parameters))),
-        )
-        self.kernel = nnx.Param(fan_in_normal(rngs.params(), (64, num_hidden)))
-        self.out = nnx.Param(fan_in_normal(rngs.params(), (64, num_hidden, PIXEL.num_parameters)))
-
-    def walk(self, pixel, inputs, n):
-        def step(a, now):
-            given, kernel, out, bias = now
-            theta = jax.nn.relu(a) @ out + bias
-            x = pixel(theta, given)
-            return a + (2 * x - 1)[:, None] * kernel, (theta, x)
-
-        a = jnp.broadcast_to(self.start[...], (n, self.start.size))
-        return jax.lax.scan(step, a, (inputs, self.kernel[...], self.out[...], self.bias[...]))[1]
-
-    def parameters(self, x, label=None):
-        flat = jnp.asarray(x, float).reshape(-1, 64)
-        theta, _ = self.walk(lambda theta, value: value, flat.T, len(flat))
-        return jnp.moveaxis(theta, 0, 1).reshape(*np.shape(x), -1)
-
-    def draw(self, draw_pixel, num_samples, label):
-        return self.walk(draw_pixel, jnp.arange(64), num_samples)[1].T.reshape(-1, 8, 8)
-
-
-# %% [markdown]
-# In the VAE all pixels depend on $z$, and given $z$ not on each other. Its bound's weights are those of 6.1.
-
-
-# %%
-class GreyVae(nnx.Module):
-    """p(z) = N(0, I), P(x|z) a product over pixels, q(z|x) a diagonal Gaussian."""
-
-    def __init__(self, num_latents, num_hidden, *, rngs):
-        self.num_latents = num_latents
-        self.encoder = GaussianEncoder(64, [num_hidden], num_latents, rngs=rngs)
-        last = linear(num_hidden, 64 * PIXEL.num_parameters, rngs)
-        self.decoder = nnx.Sequential(linear(num_latents, num_hidden, rngs), jax.nn.relu, last)
-
-    def encode(self, x):
-        return self.encoder(2 * jnp.asarray(x, float).reshape(-1, 64) - 1)
-
-    def parameters(self, z):
-        return self.decoder(z).reshape(*z.shape[:-1], 8, 8, -1)
-
-    def log_likelihood(self, x, z):
-        return PIXEL.log_prob(x, self.parameters(z)).sum(axis=(-2, -1))
-
-    def log_weight(self, key, x):
-        mean, log_sigma = self.encode(x)
-        z = reparameterize(key, mean, log_sigma)
-        log_q = normal_log_prob(z, mean, log_sigma).sum(axis=-1)
-        return self.log_likelihood(x, z) + standard_normal_log_prob(z) - log_q
-
-
-# %% [markdown]
-# The two losses: the bound with one draw, its KL in closed form, and the bound with five draws. The second is the
-# **importance-weighted auto-encoder** (IWAE): the same networks, another loss.
-
-
-# %%
-def negative_elbo(model, x, key):
-    mean, log_sigma = model.encode(x)
-    z = reparameterize(key, mean, log_sigma)
-    return (kl_standard_normal(mean, log_sigma).sum(axis=-1) - model.log_likelihood(x, z)).mean()
-
-
-def negative_iwae(model, x, key):
-    weights = jax.vmap(lambda key: model.log_weight(key, x))(jax.random.split(key, 5))
-    return -iwae_bound(weights, 0.0).mean()
+def iwae_loss(model, x, key):
+    return negative_iwae(model, x, key, num_samples=5)
 
 
 # %% [markdown]
@@ -243,14 +157,14 @@ def train(model, loss, examples, validation, epochs, rate):
 
 seed = nnx.Rngs(0)
 models = {
-    "NADE": GreyNade(64, rngs=seed),
-    "MADE": GreyMade(256, rngs=seed),
+    "NADE": Nade(64, 64, likelihood=PIXEL, rngs=seed),
+    "MADE": Made(64, [256], direct=True, likelihood=PIXEL, rngs=seed),
     "PixelCNN": PixelCNN((8, 8), 16, (1, 1), likelihood=PIXEL, first_radius=2, rngs=seed),
     "RealNVP": on_images(RealNVP(64, 6, [128], stacked=True, rngs=seed)),
     "MAF": on_images(MAF(64, 4, [128], rngs=seed)),
     "spline flow": on_images(SplineFlow(64, 4, [128], rngs=seed)),
-    "VAE": GreyVae(16, 128, rngs=nnx.Rngs(1)),
-    "IWAE": GreyVae(16, 128, rngs=nnx.Rngs(1)),
+    "VAE": Vae(64, [128], 16, likelihood=PIXEL, rngs=nnx.Rngs(1)),
+    "IWAE": Vae(64, [128], 16, likelihood=PIXEL, rngs=nnx.Rngs(1)),
 }
 AUTOREGRESSIVE, FLOWS, LATENT = ("NADE", "MADE", "PixelCNN"), ("RealNVP", "MAF", "spline flow"), ("VAE", "IWAE")
 
@@ -258,16 +172,17 @@ AUTOREGRESSIVE, FLOWS, LATENT = ("NADE", "MADE", "PixelCNN"), ("RealNVP", "MAF",
 # **Predict:** which family will need the fewest nats? Which is fastest to train, which to sample from?
 
 # %% again="it trains the same models further"
-grey, levels = (x_train, x_valid), (k_train, k_valid)
+rows, levels = (x_train, x_valid), (k_train, k_valid)
+images = tuple(x.reshape(-1, 8, 8) for x in rows)  # as PixelCNN takes them
 recipes = {
-    "NADE": (negative_log_likelihood, *grey, 14, 5e-3),
-    "MADE": (negative_log_likelihood, *grey, 14, 3e-3),
-    "PixelCNN": (negative_log_likelihood, *grey, 10, 1e-2),
+    "NADE": (negative_log_likelihood, *rows, 14, 5e-3),
+    "MADE": (negative_log_likelihood, *rows, 14, 3e-3),
+    "PixelCNN": (negative_log_likelihood, *images, 10, 1e-2),
     "RealNVP": (flow_loss, *levels, 40, 3e-3),
     "MAF": (flow_loss, *levels, 40, 3e-3),
     "spline flow": (flow_loss, *levels, 15, 3e-3),
-    "VAE": (negative_elbo, *grey, 35, 3e-3),
-    "IWAE": (negative_iwae, *grey, 35, 3e-3),
+    "VAE": (negative_elbo, *rows, 35, 3e-3),
+    "IWAE": (iwae_loss, *rows, 35, 3e-3),
 }
 histories = {name: train(models[name], *recipe) for name, recipe in recipes.items()}
 for name, history in histories.items():
@@ -283,13 +198,19 @@ for name, history in histories.items():
 # %%
 def weights_of(model, name, k=128):
     """Log-weights (k, 300): their log-mean-exp over the first axis bounds ln P(x)."""
-    one = noisy_log_prob if name in FLOWS else lambda m, x, key: m.log_weight(key, x)
+    one = noisy_log_prob if name in FLOWS else lambda m, x, key: m.iwae(key, x, 1)
     test = k_test if name in FLOWS else x_test
     draw = nnx.jit(lambda model, keys: jax.lax.map(lambda key: one(model, test, key), keys, batch_size=32))
     return np.asarray(draw(model, jax.random.split(jax.random.key(1), k)), float)
 
 
-log_p = {name: np.asarray(nnx.jit(lambda m: m.log_prob(x_test))(models[name]), float) for name in AUTOREGRESSIVE}
+def factors(name):
+    """log P(x_d | the pixels before it), (300, 64): the terms of the chain rule."""
+    x = x_test.reshape(-1, *models[name].event_shape)
+    return np.asarray(nnx.jit(lambda model: model.log_probs(x))(models[name]), float).reshape(300, 64)
+
+
+log_p = {name: factors(name).sum(axis=1) for name in AUTOREGRESSIVE}
 weights = {name: weights_of(models[name], name) for name in (*FLOWS, *LATENT)}
 
 # %% [markdown]
@@ -329,7 +250,7 @@ size = {name: sum(p.size for p in jax.tree.leaves(nnx.state(m, nnx.Param))) for 
 # %%
 @partial(jax.jit, static_argnums=1)
 def numbers(key, n):
-    u = jax.random.uniform(key, (64, n)).T  # the numbers that the autoregressive models draw from this key
+    u = jax.vmap(lambda key: jax.random.uniform(key, (n,)))(jax.random.split(key, 64)).T  # as in `sample`
     base = jax.scipy.special.ndtri(jnp.clip(u, 1e-6, 1 - 1e-6))
     return u, base, jax.random.normal(jax.random.fold_in(key, 1), (n, 16))
 
@@ -342,13 +263,12 @@ def flow_images(model, z, temperature):
 
 @nnx.jit
 def vae_images(model, z, u, temperature):
-    p = jax.nn.softmax(PIXEL.level_log_probs(model.parameters(temperature * z)) / temperature, axis=-1)
-    return (jnp.cumsum(p, axis=-1)[..., :-1] <= u.reshape(-1, 8, 8, 1)).sum(axis=-1) / 16
+    return PIXEL.draw(u, model.parameters(temperature * z), temperature).reshape(-1, 8, 8)
 
 
 def sample(name, key, n=100, temperature=1.0):
     if name in AUTOREGRESSIVE:
-        return models[name].sample(key, (n,), temperature=temperature)
+        return models[name].sample(key, (n,), temperature=temperature).reshape(-1, 8, 8)
     u, base, z = numbers(key, n)
     model = models[name]
     return flow_images(model, base, temperature) if name in FLOWS else vae_images(model, z, u, temperature)
@@ -420,18 +340,11 @@ print(f"the best of 40 seems better than it is by {-luck.min(axis=1).mean():.1f}
 
 
 # %%
-class Autoencoder(GreyVae):
-    def reconstruct(self, x):
-        return jax.nn.sigmoid(self.parameters(self.encode(x)[0])[..., 0])
+from course_lib.autoencoders import DeepAutoencoder, squared_error_loss
 
-
-def squared_error(model, x, key):
-    return ((model.reconstruct(x) - x) ** 2).sum(axis=(1, 2)).mean()
-
-
-autoencoder = Autoencoder(16, 128, rngs=nnx.Rngs(1))
-train(autoencoder, squared_error, *grey, 30, 3e-3)
-rebuild = nnx.jit(lambda model, x: model.reconstruct(x))
+autoencoder = DeepAutoencoder(64, [128], 16, rngs=nnx.Rngs(1))
+train(autoencoder, squared_error_loss, *rows, 30, 3e-3)
+rebuild = nnx.jit(lambda model, x: model(x))
 noise = np.random.default_rng(0).integers(0, 17, x_test.shape) / 16
 for name, x in {"test digits": x_test, "noise": noise}.items():
     print(f"{name:12} mean error of a pixel {np.sqrt(np.mean((rebuild(autoencoder, x) - x) ** 2)):.3f}")
@@ -451,40 +364,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from course_lib.coding import AutoregressiveCode, BitsBackCode, FlowCode
-from course_lib.coding.entropy_coder import stream
-from course_lib.coding.vae import GRID
-
-
-# %%
-class GreyVaeCode(BitsBackCode):
-    """Bits back: pop z by q(z|x), push the levels by P(x|z), push z by p(z)."""
-
-    def __init__(self, model):
-        self.pixel, self.clean_bits = stream().model.Categorical(perfect=False), 64 + 16 * model.num_latents
-        self.prior = np.zeros(model.num_latents), np.ones(model.num_latents)
-        encode = nnx.jit(lambda model, k: model.encode(k / 16))
-        decode = nnx.jit(lambda model, z: jnp.exp(PIXEL.level_log_probs(model.parameters(z))).reshape(64, 17))
-        self.levels_of = lambda z: np.asarray(decode(model, GRID.points(z).astype(np.float32)))
-        self.encoded = lambda k: [np.asarray(a[0], float) for a in encode(model, k[None])]
-
-    def posterior(self, k):
-        mean, log_sigma = self.encoded(k)
-        return mean, np.exp(log_sigma)
-
-    def append(self, coder, symbols):
-        z = GRID.pop_near(coder, *self.posterior(symbols))
-        left = coder.num_valid_bits()
-        coder.encode_reverse(symbols, self.pixel, self.levels_of(z))
-        GRID.push(coder, z, *self.prior)
-        return left
-
-    def take(self, coder):
-        z = GRID.pop(coder, *self.prior)
-        symbols = coder.decode(self.pixel, self.levels_of(z))
-        GRID.push_near(coder, z, *self.posterior(symbols))
-        return symbols
-
+from course_lib.coding import code_of
 
 # %% [markdown]
 # **Predict:** how many bytes does a digit take? By how much will the IWAE's file miss its figure in the table?
@@ -493,11 +373,10 @@ class GreyVaeCode(BitsBackCode):
 # %%
 def file_of(name, k, folder):
     """Write k to a file, read it back, compare. Returns: bytes an image, without those that start the stack; bits of each."""
+    code, clean, bits = code_of(models[name], 17, batch_size=len(k)), 0, None
     if name in AUTOREGRESSIVE:
-        code, clean, bits = AutoregressiveCode(models[name], len(k)), 0, None
         words = code.encode(k)
     else:
-        code = FlowCode(models[name], 17) if name in FLOWS else GreyVaeCode(models[name])
         words, report = code.encode_with_report(k)
         clean, bits = report.initial_bits // 8, report.net_bits
     path = Path(folder) / "digits.bin"
@@ -539,8 +418,8 @@ for name in FLOWS:
 # ## 6.7 Samples from the same numbers
 
 # %% tags=["cover"] alt="Nine rows of fourteen small grey images: test digits, then samples of eight models. Most samples show strokes of the right kind, and many a digit that can be named; a few of MADE's break up into scattered dots."
-rows = {"test digits": x_test[:14]} | {name: sample(name, jax.random.key(5))[:14] for name in models}
-fig = image_rows(rows, cell=0.42)
+shown = {"test digits": images_test[:14]} | {name: sample(name, jax.random.key(5))[:14] for name in models}
+fig = image_rows(shown, cell=0.42)
 
 # %% [markdown]
 # A column is one draw of $u$. The autoregressive models read it alike, and their columns resemble each other. Some of
@@ -641,35 +520,35 @@ def flow_completions(model, k, key, n=3):
 @nnx.jit
 def vae_completions(model, x, key, n=3):
     keys = jax.random.split(key, 4)
-    explained = lambda z: PIXEL.log_prob(x, model.parameters(z))[..., :4, :].sum(axis=(-2, -1))  # noqa: E731
+    explained = lambda z: PIXEL.log_prob(x, model.parameters(z))[..., :32].sum(axis=-1)  # noqa: E731
     drawn = jax.random.normal(keys[0], (500, model.num_latents))
     weight = explained(drawn)
     start = drawn[jax.random.categorical(keys[1], weight, shape=(n,))]
     z, accepted = mala(lambda z: explained(z) + standard_normal_log_prob(z), start, keys[2], 0.15)
-    levels = jax.random.categorical(keys[3], PIXEL.level_log_probs(model.parameters(z))) / 16
-    return jnp.where(jnp.arange(8)[:, None] < 4, x, levels), accepted, effective_sample_size(weight)
+    completed = jnp.where(jnp.arange(64) < 32, x, PIXEL.sample(keys[3], model.parameters(z)))
+    return completed.reshape(n, 8, 8), accepted, effective_sample_size(weight)
 
 
 # %% [markdown]
 # **Predict:** of 500 draws of $z$ from the prior, how many explain a given upper half?
 
 # %%
-upper_half = np.arange(64).reshape(8, 8) < 32
 chosen = [int(np.flatnonzero(digits.test.labels == c)[0]) for c in (0, 2, 3, 4, 5, 7)]
-shown, notes = {}, {}
-blank = lambda image: np.where(upper_half, image, 0.5)  # noqa: E731
-shown["digit, half"] = [i for n in chosen for i in (x_test[n], blank(x_test[n]), np.full((8, 8), 0.15))]
+upper_half, completions, notes = np.arange(64) < 32, {}, {}
+blank = lambda image: np.where(upper_half.reshape(8, 8), image, 0.5)  # noqa: E731
+first_row = [(images_test[n], blank(images_test[n]), np.full((8, 8), 0.15)) for n in chosen]
+completions["digit, half"] = np.concatenate(first_row)
 for name in AUTOREGRESSIVE:
-    given = np.repeat(x_test[chosen], 3, axis=0)
-    shown[name] = models[name].sample(jax.random.key(6), (18,), given=given, known=upper_half)
+    given, known = (a.reshape(-1, *models[name].event_shape) for a in (np.repeat(x_test[chosen], 3, 0), upper_half))
+    completions[name] = models[name].sample(jax.random.key(6), (18,), given=given, known=known[0])
 for name in (*FLOWS, *LATENT):
-    complete, images = (flow_completions, k_test) if name in FLOWS else (vae_completions, x_test)
-    found = [complete(models[name], images[n], jax.random.key(n)) for n in chosen]
-    shown[name] = np.concatenate([f[0] for f in found])
+    complete, test = (flow_completions, k_test) if name in FLOWS else (vae_completions, x_test)
+    found = [complete(models[name], test[n], jax.random.key(n)) for n in chosen]
+    completions[name] = np.concatenate([f[0] for f in found])
     notes[name] = [np.mean([f[i] for f in found]) for i in range(1, len(found[0]))]
 
 # %% alt="Nine rows of six groups of three images. The first row shows six test digits, each beside its upper half. Each further row, one for each model, shows three completions of every upper half."
-fig = image_rows({name: np.stack(list(images)) for name, images in shown.items()}, cell=0.4)
+fig = image_rows({name: np.reshape(x, (-1, 8, 8)) for name, x in completions.items()}, cell=0.4)
 
 # %%
 for name, (accepted, *effective) in notes.items():
@@ -682,8 +561,7 @@ for name, (accepted, *effective) in notes.items():
 
 # %%
 for name in AUTOREGRESSIVE:
-    per_pixel = nnx.jit(lambda m, x: m.likelihood.log_prob(x, m.parameters(x)))(models[name], x_test)
-    halves = -np.asarray(per_pixel).reshape(300, 2, 32).sum(axis=2)
+    halves = -factors(name).reshape(300, 2, 32).sum(axis=2)
     mean, error = summary(halves[:, 1])
     print(f"{name:9} upper {halves[:, 0].mean():.2f}, lower given upper {mean:.2f} ± {error:.2f} nats")
 

@@ -61,34 +61,6 @@ def masks_of_degrees(degrees: Sequence[ArrayLike], direct: bool = False) -> list
     return [jnp.asarray(mask.astype(jax.dtypes.canonicalize_dtype(float))) for mask in masks]
 
 
-def draw_degrees(
-    key: Key[Array, ""], ordering: Int[Array, " d"], hidden_sizes: Sequence[int]
-) -> list[Int[Array, " _"]]:
-    """Degrees as in `made_degrees`, all hidden ones uniform on 1…D − 1, unsorted, and drawn inside compiled code.
-
-    A unit may end up without an input or an output; training with new degrees for each batch gives it its turn.
-
-    Source: Germain et al. 2015 (arXiv:1502.03509), sec. 4.2.
-    """
-    largest = max(ordering.size - 1, 1)
-    keys = jax.random.split(key, len(hidden_sizes))
-    hidden = [jax.random.randint(k, (width,), 1, largest + 1) for k, width in zip(keys, hidden_sizes, strict=True)]
-    return [jnp.argsort(ordering) + 1, *hidden]
-
-
-def require_degrees(degrees: Sequence[ArrayLike], num_inputs: int, hidden_sizes: Sequence[int]) -> list[np.ndarray]:
-    """Degrees given by hand: one whole number from 1 to D − 1 for each unit of each hidden layer."""
-    given, largest = [np.asarray(m) for m in degrees], max(num_inputs - 1, 1)
-    if [m.shape for m in given] != [(width,) for width in hidden_sizes]:
-        raise ValueError(
-            f"degrees have shapes {[m.shape for m in given]}; hidden sizes {tuple(hidden_sizes)} need one a unit."
-        )
-    for m in given:
-        if not np.issubdtype(m.dtype, np.integer) or m.min() < 1 or m.max() > largest:
-            raise ValueError(f"degrees are {m.tolist()}; expected whole numbers from 1 to {largest}.")
-    return given
-
-
 def allowed_dependencies(ordering: ArrayLike) -> Bool[np.ndarray, "d d"]:
     """Entry [i, j] is True if output j may depend on input i: if i comes before j in the ordering."""
     position = np.argsort(require_permutation(np.asarray(ordering), np.size(ordering)))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
-from flax import nnx
 from jaxtyping import Array, Float, Key
 
 from course_lib.validation import is_concrete
@@ -29,10 +28,3 @@ def fan_in_normal(key: Key[Array, ""], shape: Sequence[int], *_: object) -> Floa
 def zeros(_key: Key[Array, ""] | None, shape: Sequence[int], *_: object) -> Float[Array, "..."]:
     """Nothing at all: where a layer starts as the identity, and for every bias."""
     return jax.device_put(np.zeros(shape, jax.dtypes.canonicalize_dtype(float)))
-
-
-def linear(inputs: int, outputs: int, rngs: nnx.Rngs, *, start_at_zero: bool = False) -> nnx.Linear:
-    """x ↦ x W + b with such W and b = 0; or with W = 0."""
-    return nnx.Linear(
-        inputs, outputs, kernel_init=zeros if start_at_zero else fan_in_normal, bias_init=zeros, rngs=rngs
-    )

@@ -1,39 +1,17 @@
-"""Samples of a PixelCNN, pixel by pixel: what is drawn, and a loop that computes each feature once."""
+"""Samples of a PixelCNN, pixel by pixel, by a loop that computes each feature once."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, Shaped
+from jaxtyping import Array, Float
 
-from course_lib.autoregressive.discretized import Likelihood
-
-DrawPixel = Callable[[Float[Array, "n p"], Any], Float[Array, " n"]]
-
-
-def pixel_drawer(
-    likelihood: Likelihood, key: Key[Array, ""], temperature: Any, image: Array, known: Shaped[Array, " pixels"]
-) -> DrawPixel:
-    """A function (parameters of a pixel, t) → pixel t, counted row by row, of each of n images.
-
-    The level is the number of levels whose distribution function lies below u; the uniform numbers u of all pixels
-    are drawn beforehand, so that any two ways to compute the parameters draw the same image.
-
-    Args: image: (pixels, n), kept where `known` is True; temperature: the conditional is p^(1/temperature), normalized.
-    """
-    uniforms = jax.random.uniform(key, image.shape)
-
-    def draw_pixel(parameters: Float[Array, "n p"], t: Any) -> Float[Array, " n"]:
-        p = jax.nn.softmax(likelihood.level_log_probs(parameters) / temperature, axis=-1)
-        level = (jnp.cumsum(p, axis=-1)[:, :-1] <= uniforms[t][:, None]).sum(axis=-1)
-        return jnp.where(known[t], image[t], level / (likelihood.levels - 1))
-
-    return draw_pixel
+from course_lib.autoregressive.sampling import Choose
 
 
 def draw_with_caches(
-    layers: Sequence[Any], biases: Sequence[Array], read_out: Callable[[Array], Array], draw_pixel: DrawPixel,
+    layers: Sequence[Any], biases: Sequence[Array], read_out: Callable[[Array], Array], choose: Choose,
     num_samples: int, image_shape: tuple[int, ...],
 ) -> Float[Array, "n h w"]:  # fmt: skip
     """For each row the vertical stacks, once; then for each of its pixels one feature in every horizontal stack.
@@ -41,7 +19,8 @@ def draw_with_caches(
     A layer keeps the last rows that its vertical kernel looks at and the last pixels that its horizontal kernel looks
     at. So a sample costs about as much as one pass over the image, not one for each of its h·w pixels.
 
-    Args: layers, biases, read_out: of a `PixelCNN`. Taught in: 02b_pixelcnn, "Sampling without waste"
+    Args: layers, biases, read_out: of a `PixelCNN`; choose: from the numbers (n, p) of pixel t, counted row by row,
+        and t, to its n values. Taught in: 02b_pixelcnn, "Sampling without waste"
     """
     n, (height, width), first = num_samples, image_shape, layers[0]
     channels = [layer.vertical.shape[2] for layer in layers]
@@ -68,7 +47,7 @@ def draw_with_caches(
                 kernel = layer.horizontal[...].reshape(-1, layer.horizontal.shape[-1])
                 b = kept[-1][:, :: layer.dilation].reshape(n, len(kernel)) @ kernel + link
                 h = layer.look_left(h, b)
-            x = draw_pixel(read_out(h), i * width + j)
+            x = choose(read_out(h), i * width + j)
             return [push(kept[0], 2 * x[:, None] - 1), *kept[1:]], x
 
         _, row = jax.lax.scan(draw_column, lefts, (jnp.arange(width), links))
