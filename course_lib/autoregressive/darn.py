@@ -84,7 +84,7 @@ class Darn(nnx.Module):
         """Logits of q(h_j = 1 | x)."""
         x = events(x, (self.num_inputs,), "Darn")
         self.likelihood.check(x)
-        return self.encoder(x)
+        return self.encoder(self.likelihood.as_input(x))
 
     def log_prior_and_likelihood(self, h: ArrayLike, x: ArrayLike) -> tuple[Nats, Nats]:
         """(log p(h), log p(x|h)), from one pass; leading axes of h may stand before those of x."""

@@ -47,7 +47,7 @@ class Made(Autoregressive):
 
     def parameters(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch_and_event p"]:
         x = events(x, self.event_shape, "Made")
-        return self.network(x, self.labels(label, x.shape[:-1]))
+        return self.network(self.likelihood.as_input(x), self.labels(label, x.shape[:-1]))
 
     def plan(self) -> tuple[int, ...]:
         """How many units a step computes in each layer."""
@@ -58,4 +58,4 @@ class Made(Autoregressive):
         label: Int[Array, " n"] | None,
     ) -> Float[Array, "n d"]:  # fmt: skip
         """One loop over the variables; each hidden unit is computed when its last input has been drawn."""
-        return sample_masked_network(self.network, plan, choose, num_samples, label)
+        return sample_masked_network(self.network, plan, choose, self.likelihood.as_input, num_samples, label)

@@ -1,6 +1,6 @@
 """Samples of a MADE at the cost of about one pass: each hidden unit is computed when its last input is there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -19,8 +19,9 @@ def largest_groups(degrees: Sequence[Any]) -> tuple[int, ...]:
 
 
 def sample_masked_network(
-    network: MaskedNetwork, groups: Sequence[int], choose: Choose, num_samples: int, label: Int[Array, " n"] | None
-) -> Float[Array, "n d"]:
+    network: MaskedNetwork, groups: Sequence[int], choose: Choose, as_input: Callable[[Array], Array],
+    num_samples: int, label: Int[Array, " n"] | None,
+) -> Float[Array, "n d"]:  # fmt: skip
     """Samples of a network with MADE's masks, variable by variable.
 
     After variable o_t is drawn, the units of degree t have all they will ever see: t = 1, …, D − 1. Sorted by degree
@@ -29,7 +30,7 @@ def sample_masked_network(
     Args:
         groups: width of the slices, `largest_groups(degrees)`. A slice may reach into units whose turn comes later;
             until then the masks keep everybody from listening to them.
-        choose: from the numbers (n, p) of variable o_t, and t, to its n values.
+        choose: from the numbers (n, p) of variable o_t, and t, to its n values; as_input: what the network reads then.
 
     Taught in: 02_autoregressive, "Sampling in order"
     """
@@ -58,7 +59,7 @@ def sample_masked_network(
         if weights.shape[1] > top:
             output = output + weights[:, top:] @ values[0]
         x_t = choose(output.T, t)
-        values = [values[0].at[t].set(x_t), *values[1:]]
+        values = [values[0].at[t].set(as_input(x_t)), *values[1:]]
         for depth, ((w, b), begin, width) in enumerate(zip(hidden, begins, groups, strict=True)):
             part = [jax.lax.dynamic_slice_in_dim(a, begin, width) for a in (w, b)]
             h = network.activation(part[0] @ values[depth] + part[1])

@@ -67,7 +67,7 @@ class Nade(Autoregressive):
         x = events(x, self.event_shape, "Nade")
         self.labels(label, x.shape[:-1])
         parts = (self.kernel, self.hidden_bias, self.output_kernel, self.output_bias, self.ordering)
-        return nade_logits(x, *(p[...] for p in parts))
+        return nade_logits(self.likelihood.as_input(x), *(p[...] for p in parts))
 
     def draw(
         self, choose: Choose, order: Int[Array, " d"], num_samples: int, plan: Any, label: Int[Array, " n"] | None
@@ -78,7 +78,7 @@ class Nade(Autoregressive):
             t, *weights = now
             _, numbers = nade_step(a, (jnp.zeros(num_samples), *weights))
             x_t = choose(numbers, t)
-            return nade_step(a, (x_t, *weights))[0], x_t
+            return nade_step(a, (self.likelihood.as_input(x_t), *weights))[0], x_t
 
         a_1 = jnp.broadcast_to(self.hidden_bias[...], (num_samples, self.hidden_bias.size))
         weights = (self.kernel[order], self.output_kernel[order], self.output_bias[order])

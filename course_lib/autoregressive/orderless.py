@@ -51,7 +51,8 @@ class OrderlessNade(Autoregressive):
         self, x: Float[Array, "*batch d"], observed: Float[Array, "*batch d"]
     ) -> Float[Array, "*batch d p"]:
         """The numbers of every pixel given the observed ones (1; 0 for the others, whose values do not matter)."""
-        numbers = self.network(jnp.concatenate([x * observed, observed], axis=-1))
+        shown = self.likelihood.as_input(x) * observed
+        numbers = self.network(jnp.concatenate([shown, observed], axis=-1))
         return numbers.reshape(*x.shape, self.likelihood.num_parameters)
 
     def _in_order(self, order: Int[Array, " d"], num_rows: int, pick: Callable) -> tuple[Array, Array]:
@@ -68,7 +69,7 @@ class OrderlessNade(Autoregressive):
                 h = part(h)
             numbers = h @ v + jnp.broadcast_to(b, (num_rows, b.size))
             x_t = pick(numbers, t)
-            return a + jnp.tensordot(x_t, w, axes=0) + jnp.broadcast_to(u, a.shape), (x_t, numbers)
+            return a + jnp.tensordot(self.likelihood.as_input(x_t), w, axes=0) + jnp.broadcast_to(u, a.shape), (x_t, numbers)
 
         weights = (from_values[order], from_mask[order], output_kernel.swapaxes(0, 1)[order], output_bias[order])
         a_1 = jnp.broadcast_to(first.bias[...], (num_rows, first.bias.size))

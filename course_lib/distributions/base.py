@@ -47,6 +47,10 @@ class Distribution:
         """One draw for each variable."""
         return self.draw(self.noise(key, parameters.shape[:-1]), parameters)
 
+    def as_input(self, x: Array) -> Array:
+        """x as a network reads it: as it is, unless a distribution says otherwise."""
+        return x
+
     def start(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "*shape p"]:
         """Numbers to start a network's last bias with: 0, unless that would keep parts of a mixture together."""
         del key

@@ -30,6 +30,10 @@ class Bernoulli(Discrete):
         """Raises: ValueError: values other than 0 and 1."""
         require_binary(x, name)
 
+    def as_input(self, x: Array) -> Array:
+        """x: ink is 1, and paper leaves every sum as it is."""
+        return x
+
     def log_prob(self, x: ArrayLike, parameters: Float[Array, "*batch p"]) -> Float[Array, "..."]:
         """x ln σ(a) + (1 − x) ln σ(−a), in nats. Raises: ValueError: values other than 0 and 1."""
         x = as_floats(x)

@@ -59,7 +59,7 @@ class M2(nnx.Module):
         """Logits of q(y|x)."""
         x = events(x, (self.num_inputs,), type(self).__name__)
         self.likelihood.check(x)
-        return self.classifier(x)
+        return self.classifier(self.likelihood.as_input(x))
 
     def with_class(self, a: ArrayLike, y: ArrayLike, size: int) -> Float[Array, "*batch entries"]:
         """(a, e_y): a vector of `size` entries, and after it 1 at place y among K places."""
@@ -74,7 +74,7 @@ class M2(nnx.Module):
         """(μ, ln σ) of q(z|x, y), for integer labels y of shape (*batch,)."""
         x = as_floats(x)
         self.likelihood.check(x)
-        return self.encoder(self.with_class(x, y, self.num_inputs))
+        return self.encoder(self.with_class(self.likelihood.as_input(x), y, self.num_inputs))
 
     def decode_mean(self, z: ArrayLike, y: ArrayLike) -> Float[Array, "*batch d"]:
         """E[x|y, z]: the probability of ink, or the mean of the Gaussian."""

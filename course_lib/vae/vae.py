@@ -69,7 +69,7 @@ class Vae(nnx.Module):
         """(μ, ln σ) of q(z|x)."""
         x = events(x, (self.num_inputs,), type(self).__name__)
         self.likelihood.check(x)
-        return self.encoder(x)
+        return self.encoder(self.likelihood.as_input(x))
 
     def parameters(self, z: ArrayLike) -> Float[Array, "*batch d p"]:
         """The numbers of p(x_d|z) for every d."""

@@ -175,7 +175,7 @@ AUTOREGRESSIVE, FLOWS, LATENT = ("NADE", "MADE", "PixelCNN"), ("RealNVP", "MAF",
 rows, levels = (x_train, x_valid), (k_train, k_valid)
 images = tuple(x.reshape(-1, 8, 8) for x in rows)  # as PixelCNN takes them
 recipes = {
-    "NADE": (negative_log_likelihood, *rows, 14, 5e-3),
+    "NADE": (negative_log_likelihood, *rows, 30, 1e-2),
     "MADE": (negative_log_likelihood, *rows, 14, 3e-3),
     "PixelCNN": (negative_log_likelihood, *images, 10, 1e-2),
     "RealNVP": (flow_loss, *levels, 40, 3e-3),

@@ -2,11 +2,11 @@
 
 import ast
 import importlib.metadata
-import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -138,9 +138,11 @@ def test_what_is_not_declared_is_noticed():
 
 def dry_run(platform: str, version: str, *locks: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "uv", "pip", "install", "--dry-run", "--require-hashes", "--only-binary", ":all:"]
-    where = ["--python-platform", platform, "--python-version", version, "--target", os.devnull + "-never-written"]
     files = [part for lock in locks for part in ("-r", str(ROOT / lock))]
-    return subprocess.run([*command, "--no-deps", *where, *files], capture_output=True, encoding="utf-8", timeout=240)
+    with tempfile.TemporaryDirectory() as folder:  # uv makes it, although nothing is installed
+        where = ["--python-platform", platform, "--python-version", version, "--target", folder]
+        command += ["--no-deps", *where, *files]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=240)
 
 
 @pytest.mark.usefixtures("package_index")
