@@ -6,7 +6,7 @@ import numpy as np
 from flax import nnx
 from scipy import stats
 
-from course_lib.initial_weights import fan_in_normal, linear, zeros
+from course_lib.networks import fan_in_normal, linear, zeros
 
 
 def test_weights_are_normal_with_variance_one_over_fan_in():

@@ -66,8 +66,12 @@ class Nade(Autoregressive):
     def parameters(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch_and_event p"]:
         x = events(x, self.event_shape, "Nade")
         self.labels(label, x.shape[:-1])
-        parts = (self.kernel, self.hidden_bias, self.output_kernel, self.output_bias, self.ordering)
-        return nade_logits(self.likelihood.as_input(x), *(p[...] for p in parts))
+        kernels = (self.kernel[...], self.hidden_bias[...], self.output_kernel[...])
+        return nade_logits(self.likelihood.as_input(x), *kernels, self._bias(x.ndim - 1), self.ordering[...])
+
+    def _bias(self, batch_axes: int) -> Float[Array, "d *ones p"]:
+        """The output bias of each variable, with axes for the batch."""
+        return self.output_bias[...].reshape(self.num_inputs, *(1,) * batch_axes, self.likelihood.num_parameters)
 
     def draw(
         self, choose: Choose, order: Int[Array, " d"], num_samples: int, plan: Any, label: Int[Array, " n"] | None
@@ -81,6 +85,6 @@ class Nade(Autoregressive):
             return nade_step(a, (self.likelihood.as_input(x_t), *weights))[0], x_t
 
         a_1 = jnp.broadcast_to(self.hidden_bias[...], (num_samples, self.hidden_bias.size))
-        weights = (self.kernel[order], self.output_kernel[order], self.output_bias[order])
+        weights = (self.kernel[order], self.output_kernel[order], self._bias(1)[order])
         _, x = jax.lax.scan(step, a_1, (jnp.arange(self.num_inputs), *weights))
         return x.T[:, jnp.argsort(order)]

@@ -69,7 +69,10 @@ class OrderlessNade(Autoregressive):
                 h = part(h)
             numbers = h @ v + jnp.broadcast_to(b, (num_rows, b.size))
             x_t = pick(numbers, t)
-            return a + jnp.tensordot(self.likelihood.as_input(x_t), w, axes=0) + jnp.broadcast_to(u, a.shape), (x_t, numbers)
+            return a + jnp.tensordot(self.likelihood.as_input(x_t), w, axes=0) + jnp.broadcast_to(u, a.shape), (
+                x_t,
+                numbers,
+            )
 
         weights = (from_values[order], from_mask[order], output_kernel.swapaxes(0, 1)[order], output_bias[order])
         a_1 = jnp.broadcast_to(first.bias[...], (num_rows, first.bias.size))

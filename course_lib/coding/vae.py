@@ -40,9 +40,7 @@ class VaeCode(BitsBackCode):
 
     def __init__(self, model: Vae) -> None:
         if model.flow is not None:
-            raise ValueError(
-                "a flow bends the posterior of this Vae; bits back needs the Gaussian of its encoder."
-            )
+            raise ValueError("a flow bends the posterior of this Vae; bits back needs the Gaussian of its encoder.")
         self.model, self.levels = model, require_distribution(model.likelihood, Discrete).levels
         self.event_shape, self.num_latents = (model.num_inputs,), model.num_latents
         self.clean_bits = 64 + 16 * model.num_latents  # a cell of the grid: 13 bits, and a little for the tails

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, ArrayLike, Shaped
+from jaxtyping import Array, ArrayLike, Float, Shaped
 
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
 from course_lib.flows.context import context_for
-from course_lib.flows.transformer import AffineTransformer, Parameters, Transformer
+from course_lib.flows.transformer import AffineTransformer, Transformer
 from course_lib.networks import dense
 from course_lib.validation import events
 
@@ -98,7 +98,7 @@ class Coupling(Bijection):
         sizes = [kept + num_context, *hidden_sizes, (self.num_dims - kept) * self.transformer.num_parameters]
         self.conditioner = dense(sizes, rngs, activation=jnp.tanh, start_at_zero=True)
 
-    def parameters(self, x: Points, context: Context = None) -> Parameters:
+    def parameters(self, x: Points, context: Context = None) -> Float[Array, "*batch moved numbers"]:
         """θ of each moved coordinate, from the kept ones of `x` (z will do: there they are equal)."""
         told, read = context_for(x, context, self.num_context), x[..., _places(np.asarray(self.mask) == 1)]
         raw = self.conditioner(read if told is None else jnp.concatenate([read, told], axis=-1))

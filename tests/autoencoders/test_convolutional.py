@@ -8,7 +8,7 @@ from flax import nnx
 from scipy.signal import correlate2d
 
 from course_lib.autoencoders import ConvolutionalAutoencoder
-from course_lib.autoencoders.convolutional import overlap_add, patches
+from course_lib.networks import overlap_add, patches
 from tests.tolerances import FLOAT32
 
 RNG = np.random.default_rng(0)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from course_lib.autoregressive import allowed_dependencies, enumerate_binary
+from course_lib.autoregressive import enumerate_binary
 from course_lib.autoregressive.fvsbn import Fvsbn, fvsbn_path, soft_threshold
+from course_lib.networks import allowed_dependencies
 from tests.tolerances import FLOAT32
 
 ORDER = np.array([3, 0, 5, 1, 4, 2])

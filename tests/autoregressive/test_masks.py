@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_lib.autoregressive import allowed_dependencies, is_autoregressive, made_degrees, made_masks
+from course_lib.networks import allowed_dependencies, is_autoregressive, made_degrees, made_masks
 
 cases = st.tuples(
     st.integers(2, 9).flatmap(lambda d: st.permutations(range(d))),

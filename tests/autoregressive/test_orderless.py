@@ -9,18 +9,16 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from benchmarks.density.redrawn_masks import Ensemble, RedrawnMade, draw_degrees, redrawn_loss
 from course_lib.autoregressive import (
-    Ensemble,
-    Fixed,
     Made,
     OrderlessNade,
     enumerate_binary,
     known_first,
     negative_log_likelihood,
     orderless_loss,
-    redrawn_loss,
 )
-from course_lib.autoregressive.masks import draw_degrees
+from course_lib.networks import Fixed, masks_of_degrees
 from course_lib.probability import bernoulli_log_prob
 from tests.laws.registry import perturbed
 from tests.laws.test_discrete_density_laws import chi_square_rejects
@@ -44,7 +42,7 @@ def test_the_loss_with_every_subset_is_the_mean_over_all_orderings():
         subsets = list(itertools.combinations(range(4), d))
         for chosen in subsets:
             observed = jnp.zeros(4).at[jnp.array(chosen, int)].set(1.0)
-            log_p = bernoulli_log_prob(x, model.logits(x, jnp.broadcast_to(observed, x.shape)))
+            log_p = bernoulli_log_prob(x, model.from_observed(x, jnp.broadcast_to(observed, x.shape))[..., 0])
             rest = -(log_p * jnp.broadcast_to(1 - observed, x.shape)).sum(axis=1) / len(subsets) / 4
             total, without_weight = total + rest * 4 / (4 - d), without_weight + rest
     np.testing.assert_allclose(total, mean_over_orderings(model, x), **FLOAT32)
@@ -64,13 +62,13 @@ def test_conditionals_are_those_of_the_network_with_the_predecessors_observed():
     order, logits = np.asarray(model.ordering[...]), model.conditional_logits(x)
     for t, pixel in enumerate(order):
         observed = jnp.zeros_like(x).at[:, order[:t]].set(1.0)
-        np.testing.assert_allclose(logits[:, pixel], model.logits(x, observed)[:, pixel], **FLOAT32)
+        np.testing.assert_allclose(logits[:, pixel], model.from_observed(x, observed)[:, pixel, 0], **FLOAT32)
         other = jnp.where(observed > 0, x, 1 - x)
-        np.testing.assert_allclose(model.logits(other, observed), model.logits(x, observed), **FLOAT32)
+        np.testing.assert_allclose(model.from_observed(other, observed), model.from_observed(x, observed), **FLOAT32)
 
 
 def test_readings_share_the_parameters_and_leave_the_model_alone():
-    for model in (small_orderless(), Made(4, (9,), rngs=nnx.Rngs(0))):
+    for model in (small_orderless(), RedrawnMade(4, (9,), rngs=nnx.Rngs(0))):
         before = jax.tree.map(jnp.copy, nnx.state(model))
         reading = model.redrawn(jax.random.key(3))
         for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(nnx.state(model)), strict=True):
@@ -87,7 +85,7 @@ def test_known_pixels_come_first():
 
 def test_redrawn_masks_inside_compiled_code_are_those_outside():
     model, x, key = (
-        perturbed(Made(5, (8, 9), see_mask=True, rngs=nnx.Rngs(0)), 0),
+        perturbed(RedrawnMade(5, (8, 9), rngs=nnx.Rngs(0)), 0),
         enumerate_binary(5),
         jax.random.key(6),
     )
@@ -102,7 +100,7 @@ def test_redrawn_masks_inside_compiled_code_are_those_outside():
 
 
 def test_a_few_mask_sets_are_used_again_and_again():
-    model, x = perturbed(Made(4, (8,), rngs=nnx.Rngs(0)), 0), enumerate_binary(4)
+    model, x = perturbed(RedrawnMade(4, (8,), rngs=nnx.Rngs(0)), 0), enumerate_binary(4)
     keys = jax.random.split(jax.random.key(1), 3)
     each = [float(-model.redrawn(key).log_prob(x).mean()) for key in jax.random.clone(keys)]
     loss = partial(redrawn_loss, keys=keys)
@@ -123,31 +121,16 @@ def chi_square_rejects_uniform(values, most):
     return len(counts) != most or ((counts - len(values) / most) ** 2 / (len(values) / most)).sum() > 30
 
 
-def test_given_degrees_decide_the_masks():
-    model = Made(4, (3,), degrees=[np.array([3, 1, 2])], rngs=nnx.Rngs(0))
-    np.testing.assert_array_equal(model.layers[0].mask[...], [[1, 1, 1], [1, 0, 1], [1, 0, 0], [0, 0, 0]])
-    np.testing.assert_array_equal(model.layers[1].mask[...], [[0, 0, 0, 1], [0, 1, 1, 1], [0, 0, 1, 1]])
-    direct = Made(4, (3,), degrees=[np.array([3, 1, 2])], direct=True, rngs=nnx.Rngs(0))
-    np.testing.assert_array_equal(direct.layers[1].mask[...][3:], np.triu(np.ones((4, 4)), 1))
-
-
-@pytest.mark.parametrize(
-    ("degrees", "message"),
-    [
-        ([[1, 2]], r"degrees have shapes \[\(2,\)\]; hidden sizes \(3,\) need"),
-        ([[1, 2, 3], [1]], "need one a unit"),
-        ([[1, 2, 4]], r"degrees are \[1, 2, 4\]; expected whole numbers from 1 to 3"),
-        ([[0, 2, 3]], "whole numbers from 1 to 3"),
-        ([[1.0, 2.0, 3.0]], "whole numbers from 1 to 3"),
-    ],
-)
-def test_degrees_are_checked(degrees, message):
-    with pytest.raises(ValueError, match=message):
-        Made(4, (3,), degrees=[np.array(m) for m in degrees], rngs=nnx.Rngs(0))
+def test_degrees_decide_the_masks():
+    degrees = [np.arange(1, 5), np.array([3, 1, 2])]
+    first, second = masks_of_degrees(degrees)
+    np.testing.assert_array_equal(first, [[1, 1, 1], [1, 0, 1], [1, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(second, [[0, 0, 0, 1], [0, 1, 1, 1], [0, 0, 1, 1]])
+    np.testing.assert_array_equal(masks_of_degrees(degrees, direct=True)[1][3:], np.triu(np.ones((4, 4)), 1))
 
 
 def test_weights_that_see_the_mask_change_the_prediction():
-    model = Made(4, (5,), see_mask=True, rngs=nnx.Rngs(0))
+    model = RedrawnMade(4, (5,), rngs=nnx.Rngs(0))
     x = jnp.ones(4)
     before = model.conditional_logits(x)
     model.layers[0].sight_kernel[...] = jnp.ones((4, 5))

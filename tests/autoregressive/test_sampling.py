@@ -8,19 +8,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from benchmarks.sampling import binary, measure
-from course_lib.autoregressive import (
-    BinaryAutoregressive,
-    Ensemble,
-    Made,
-    Nade,
-    OrderlessNade,
-    enumerate_binary,
-    known_first,
-)
-from course_lib.autoregressive.sampling import largest_groups, make_request
+from benchmarks.sampling import measure, row_of
+from course_lib.autoregressive import Autoregressive, Made, Nade, OrderlessNade, enumerate_binary, known_first
+from course_lib.autoregressive.masked_sampling import largest_groups
+from course_lib.autoregressive.sampling import chooser, make_request
 from course_lib.probability import bernoulli_log_prob
-from course_lib.validation import require_binary
 from tests.laws.registry import DISCRETE_DENSITIES, perturbed
 from tests.laws.test_discrete_density_laws import chi_square_rejects
 
@@ -32,13 +24,16 @@ D, NUM = 9, 400
 def one_pass_a_pixel(model, key, n, label=None, **options):
     """The sampler that the base class defines, whatever the subclass does."""
     options = {"temperature": 1.0, "given": None, "known": None} | options
-    request = make_request(model.num_inputs, (n,), **options, check=require_binary)._replace(label=label)
+    request = make_request(model.event_shape, (n,), **options, likelihood=model.likelihood)._replace(label=label)
     return naive(*nnx.split(model), key, request)
 
 
 @partial(jax.jit, static_argnums=0)
 def naive(graphdef, state, key, request):
-    return BinaryAutoregressive.draw(nnx.merge(graphdef, state), key, len(request.given), None, request)
+    model = nnx.merge(graphdef, state)
+    order = model.order_for(request.known)
+    choose = chooser(model.likelihood, key, order, request)
+    return Autoregressive.draw(model, choose, order, len(request.given), None, request.label)
 
 
 def prefix(model, length):
@@ -173,5 +168,5 @@ def test_the_benchmark_compares_like_with_like():
         Made(12, (9, 9), ordering=np.arange(12)[::-1], rngs=nnx.Rngs(0)),
         OrderlessNade(12, (9,), rngs=nnx.Rngs(0)),
     ):
-        found = measure(binary(model, 30), turns=1, seconds=60.0)
+        found = measure(row_of(model, 30), turns=1, seconds=60.0)
         assert (found["steps"], found["differ"], found["compared"]) == (12, 0, 12 * 30)

@@ -169,10 +169,10 @@ def test_the_flow_in_torch_is_ours(flow):
     ours = {"RealNVP": RealNVP, "MAF": MAF}[flow](4, 2, (5, 5), stacked=False, rngs=nnx.Rngs(0))
     ours, theirs = perturbed(ours, 0, scale=0.3), in_torch.network(flow, TINY)
     for layer, net in zip(ours.bijection.bijections, theirs.nets, strict=True):
-        parts = layer.conditioner if flow == "MAF" else layer
-        for linear, other in zip([*parts.hidden, parts.last], [m for m in net if hasattr(m, "weight")], strict=True):
+        parts = [part for part in layer.conditioner.layers if hasattr(part, "kernel")]
+        for linear, other in zip(parts, [m for m in net if hasattr(m, "weight")], strict=True):
             kernel, bias = np.array(linear.kernel[...]).T, np.array(linear.bias[...])
-            if flow == "MAF" and linear is parts.last:  # ours has pairs, theirs all shifts and then all scales
+            if flow == "MAF" and linear is parts[-1]:  # ours has pairs, theirs all shifts and then all scales
                 kernel, bias = (np.concatenate([p[0::2], p[1::2]]) for p in (kernel, bias))
             other.weight.data, other.bias.data = torch.from_numpy(kernel.copy()), torch.from_numpy(bias)
     x = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from course_lib.autoregressive import Categorical, LogisticMixture, Made, Nade, PixelCNN, SingleStackPixelCNN
+from course_lib.autoregressive import Made, Nade, PixelCNN, SingleStackPixelCNN
+from course_lib.distributions import Categorical, Logistic, LogisticMixture
 from course_lib.flows import RealNVP
 from course_lib.vae import ConvolutionalVae, Vae
 from tests.laws.registry import perturbed
@@ -23,6 +24,9 @@ MODELS = {
     ),
     "vae": (lambda seed: Vae(16, [10], 3, rngs=nnx.Rngs(seed)), 2),
     "vae, convolutional": (lambda seed: ConvolutionalVae((4, 6), (3,), 2, rngs=nnx.Rngs(seed)), 2),
+    "nade of levels": (lambda seed: Nade(9, 5, likelihood=Categorical(5), rngs=nnx.Rngs(seed)), 5),
+    "made of levels": (lambda seed: Made(9, [12], likelihood=Logistic(6), rngs=nnx.Rngs(seed)), 6),
+    "vae of levels": (lambda seed: Vae(16, [10], 3, likelihood=LogisticMixture(17, 2), rngs=nnx.Rngs(seed)), 17),
     "vae, one pixel": (lambda seed: Vae(1, [], 1, rngs=nnx.Rngs(seed)), 2),
     "flow": (lambda seed: RealNVP(6, 3, [8], rngs=nnx.Rngs(seed)), 5),
     "flow of bits": (lambda seed: RealNVP(2, 2, [], rngs=nnx.Rngs(seed)), 2),

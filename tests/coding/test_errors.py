@@ -10,6 +10,7 @@ from flax import nnx
 from course_lib.autoregressive import Made
 from course_lib.coding import CodingError, code_of, compress, container, decompress, fingerprint
 from course_lib.coding.autoregressive import AutoregressiveCode
+from course_lib.distributions import Gaussian
 from course_lib.vae import Vae
 from tests.coding.models import build, images_for, levels_for
 
@@ -132,8 +133,8 @@ def test_models_that_are_no_code():
             compress(build("flow"), np.zeros((1, 6)), levels=levels)
     with pytest.raises(ValueError, match="levels is 5; this Nade has 2"):
         compress(build("nade"), np.zeros((1, 16)), levels=5)
-    with pytest.raises(ValueError, match="Bernoulli"):
-        code_of(Vae(4, [], 1, likelihood="gaussian", rngs=nnx.Rngs(0)))
+    with pytest.raises(ValueError, match="expected a discrete distribution"):
+        code_of(Vae(4, [], 1, likelihood=Gaussian(), rngs=nnx.Rngs(0)))
     for size in (0, -1, 65536):
         with pytest.raises(ValueError, match="expected a whole number from 1 to 65535"):
             AutoregressiveCode(build("nade"), size)

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from course_lib.autoregressive import made_masks
 from course_lib.explorers import Explorer
 from course_lib.explorers.ar2_triangle import ar2_triangle_explorer
 from course_lib.explorers.beta_models import beta_models_explorer
@@ -27,6 +26,7 @@ from course_lib.explorers.ring import ring_explorer
 from course_lib.explorers.row_reader import row_reader_explorer
 from course_lib.explorers.spline_knots import spline_knots_explorer
 from course_lib.flows import rational_quadratic_forward
+from course_lib.networks import made_masks
 
 
 def random_layers(rng: np.random.Generator, *sizes: int, last: str = "sigmoid") -> list:

@@ -11,9 +11,10 @@ from flax import nnx
 from course_lib.autoregressive import LinearAr
 from course_lib.explorers import Choice, Explorer
 from course_lib.explorers.coupling_steps import CELL
-from course_lib.flows import AffineCoupling, coupling_forward
+from course_lib.flows import Coupling, coupling_forward
 from tests.explorers.accuracy import random_values, table_errors
 from tests.explorers.registry import EXPLORERS
+from tests.flows.affine_coupling import shift_and_log_scale
 
 BUILT: dict[str, Explorer] = {}
 
@@ -105,16 +106,17 @@ def test_every_strip_keeps_its_area():
 @pytest.mark.parametrize(("scale", "shift"), [(0.9, 0.8), (-1.0, 1.2), (0.4, -0.7)])
 def test_the_coupling_steps_are_those_of_the_library_s_layer(scale, shift):
     explorer = BUILT.setdefault("coupling_steps", EXPLORERS["coupling_steps"]())
-    layer = AffineCoupling([1, 0], [3], rngs=nnx.Rngs(0))
-    kernel, last = layer.hidden[0].kernel, layer.last.kernel  # its last column: r of the moved coordinate
+    layer = Coupling([1, 0], [3], rngs=nnx.Rngs(0))
+    first, _, final = layer.conditioner.layers
+    kernel, last = first.kernel, final.kernel  # its last column: r of the moved coordinate
     b_column = last.shape[1] // 2 - 1
     kernel[...] = jnp.zeros(kernel.shape).at[0].set(2.0)
-    layer.hidden[0].bias[...] = jnp.array([2.0, 0.0, -2.0])
+    first.bias[...] = jnp.array([2.0, 0.0, -2.0])
     last[...] = jnp.zeros(last.shape).at[1, b_column].set(shift).at[0, -1].set(scale).at[2, -1].set(-scale)
-    layer.last.bias[...] = jnp.zeros(last.shape[1]).at[-1].set(-scale)
+    final.bias[...] = jnp.zeros(last.shape[1]).at[-1].set(-scale)
     at = {"scale": scale, "shift": shift}
     z = jnp.asarray(explorer.exact(step=0.0, **at)["nodes"])
-    b, s = layer.shift_and_log_scale(z)
+    b, s = shift_and_log_scale(layer, z)
     mask = jnp.asarray(layer.mask)
     for step, b_part, s_part in [(1.7, 0.0, 0.0), (2.3, 0.0, 0.3), (3.0, 0.0, 1.0), (3.6, 0.6, 1.0)]:
         x, _ = coupling_forward(z, b_part * b, s_part * s, mask)

@@ -111,7 +111,7 @@ def test_layers_taken_from_a_model_compute_what_the_model_computes():
     """Activations included, also where a sequence holds another."""
     z = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
     plane, vae = DeepAutoencoder(6, [5, 4], 3, rngs=nnx.Rngs(0)), Vae(6, [5, 4], 3, rngs=nnx.Rngs(1))
-    for parts, decode in [(plane.decoder.layers, plane.decode), (vae.decoder.layers, vae.decode_mean)]:
+    for parts, decode in [(plane.decoder.layers, plane.decode), (vae.decoder.network.layers, vae.decode_mean)]:
         net = ex.Network("x", ex.dense_layers(parts, last="sigmoid"), ["a", "b", "c"], (6,))
         for row in z:
             np.testing.assert_allclose(net.output(row), decode(row), rtol=1e-5, atol=1e-6)

@@ -12,15 +12,14 @@ from course_lib.flows import (
     IAF,
     MAF,
     Affine,
-    AffineCoupling,
     Chain,
+    Coupling,
     Flow,
     InvertibleLinear,
     MaskedAutoregressive,
     Permutation,
     Planar,
     RealNVP,
-    SplineCoupling,
     SplineFlow,
     SplineTransformer,
     Stack,
@@ -104,7 +103,7 @@ def test_a_spline_goes_through_its_knots_with_its_slopes():
 
 
 def test_a_stack_is_the_chain_of_its_layers():
-    layers = [perturbed(AffineCoupling([1, 0], [8], rngs=nnx.Rngs(i)), i) for i in range(4)]
+    layers = [perturbed(Coupling([1, 0], [8], rngs=nnx.Rngs(i)), i) for i in range(4)]
     z, stack, chain = jax.random.normal(jax.random.key(0), (6, 2)), Stack(layers), Chain(layers)
     for ours, theirs in ((stack.forward(z), chain.forward(z)), (stack.inverse(z), chain.inverse(z))):
         np.testing.assert_allclose(ours[0], theirs[0], **ROUND_TRIP)
@@ -164,7 +163,7 @@ def test_planar_constraint_holds_for_any_direction_and_the_naive_map_folds():
         (lambda: Permutation([0, 0, 1]), "is no permutation"),
         (lambda: InvertibleLinear(0, rngs=nnx.Rngs(0)), "num_dims is 0"),
         (lambda: Planar(0, rngs=nnx.Rngs(0)), "num_dims is 0"),
-        (lambda: SplineCoupling([1, 1], [4], rngs=nnx.Rngs(0)), "at least one of each"),
+        (lambda: Coupling([1, 1], [4], rngs=nnx.Rngs(0)), "at least one of each"),
         (lambda: SplineFlow(1, 2, [4], rngs=nnx.Rngs(0)), "needs at least 2 and 1"),
         (lambda: MAF(2, 0, [4], rngs=nnx.Rngs(0)), "num_layers is 0"),
         (lambda: MaskedAutoregressive(2, [4], ordering=[0, 2], rngs=nnx.Rngs(0)), "is no permutation"),

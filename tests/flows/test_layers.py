@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from course_lib.flows import Affine, AffineCoupling, Bijection, Chain, RealNVP, coupling_forward, coupling_inverse
+from course_lib.flows import (
+    Affine,
+    AffineTransformer,
+    Bijection,
+    Chain,
+    Coupling,
+    RealNVP,
+    coupling_forward,
+    coupling_inverse,
+)
+from tests.flows.affine_coupling import shift_and_log_scale
 from tests.laws.registry import perturbed
 from tests.tolerances import FLOAT32
 
@@ -31,7 +41,7 @@ def test_coupling_by_hand():
 
 @pytest.mark.parametrize("mask", [[1, 0], (False, True), np.array([1.0, 0.0])])
 def test_masks_may_be_lists_booleans_or_floats_and_keep_their_coordinates(mask):
-    layer, z = perturbed(AffineCoupling(mask, [4], rngs=nnx.Rngs(0)), 0), jax.random.normal(jax.random.key(0), (5, 2))
+    layer, z = perturbed(Coupling(mask, [4], rngs=nnx.Rngs(0)), 0), jax.random.normal(jax.random.key(0), (5, 2))
     x, _ = layer.forward(z)
     kept = np.asarray(mask, bool)
     np.testing.assert_array_equal(x[:, kept], z[:, kept])
@@ -40,15 +50,15 @@ def test_masks_may_be_lists_booleans_or_floats_and_keep_their_coordinates(mask):
 
 def test_coupling_and_real_nvp_start_as_the_identity():
     z = jax.random.normal(jax.random.key(0), (4, 3))
-    for bijection in (AffineCoupling([0, 1, 0], [8], rngs=nnx.Rngs(0)), RealNVP(3, 5, [8], rngs=nnx.Rngs(0)).bijection):
+    for bijection in (Coupling([0, 1, 0], [8], rngs=nnx.Rngs(0)), RealNVP(3, 5, [8], rngs=nnx.Rngs(0)).bijection):
         for value, log_det in (bijection.forward(z), bijection.inverse(z)):
             np.testing.assert_array_equal(value, z)
             np.testing.assert_array_equal(log_det, jnp.zeros(4))
 
 
 def test_log_scale_never_leaves_its_bounds():
-    layer = perturbed(AffineCoupling([1, 0], [4], rngs=nnx.Rngs(0), max_log_scale=0.7), 0, scale=100.0)
-    _, log_scale = layer.shift_and_log_scale(1e4 * jax.random.normal(jax.random.key(0), (50, 2)))
+    layer = perturbed(Coupling([1, 0], [4], transformer=AffineTransformer(0.7), rngs=nnx.Rngs(0)), 0, scale=100.0)
+    _, log_scale = shift_and_log_scale(layer, 1e4 * jax.random.normal(jax.random.key(0), (50, 2)))
     assert 0.69 < float(jnp.abs(log_scale).max()) <= 0.7001
 
 
@@ -69,7 +79,7 @@ def test_chain_index_convention():
 
 
 def test_a_chain_of_chains_trains_as_one_module():
-    chain = Chain([Chain([Affine([0.0, 0.0], [1.0, 1.0])]), AffineCoupling([1, 0], [4], rngs=nnx.Rngs(0))])
+    chain = Chain([Chain([Affine([0.0, 0.0], [1.0, 1.0])]), Coupling([1, 0], [4], rngs=nnx.Rngs(0))])
     assert len(jax.tree.leaves(nnx.state(chain, nnx.Param))) == 6
 
 
@@ -91,13 +101,13 @@ def test_the_law_cannot_be_instantiated_without_both_directions():
         (lambda: Affine(0.0, 1.0), r"shapes \(\) and \(\)"),
         (lambda: Affine([np.nan], [1.0]), "shift holds 1 values that are NaN"),
         (lambda: Affine([0.0], [np.inf]), "scale holds 1 values that are NaN or infinite"),
-        (lambda: AffineCoupling([1, 1], [4], rngs=nnx.Rngs(0)), "at least one of each"),
-        (lambda: AffineCoupling([0, 0, 0], [4], rngs=nnx.Rngs(0)), "at least one of each"),
-        (lambda: AffineCoupling([0, 2], [4], rngs=nnx.Rngs(0)), r"mask is \[0, 2\]"),
-        (lambda: AffineCoupling([0.5, 1, 0], [4], rngs=nnx.Rngs(0)), "expected one 0 or 1"),
-        (lambda: AffineCoupling([], [4], rngs=nnx.Rngs(0)), "expected one 0 or 1"),
-        (lambda: AffineCoupling(np.eye(2), [4], rngs=nnx.Rngs(0)), "expected one 0 or 1"),
-        (lambda: AffineCoupling([0, 1], [4], rngs=nnx.Rngs(0), max_log_scale=0), "max_log_scale is 0"),
+        (lambda: Coupling([1, 1], [4], rngs=nnx.Rngs(0)), "at least one of each"),
+        (lambda: Coupling([0, 0, 0], [4], rngs=nnx.Rngs(0)), "at least one of each"),
+        (lambda: Coupling([0, 2], [4], rngs=nnx.Rngs(0)), r"mask is \[0, 2\]"),
+        (lambda: Coupling([0.5, 1, 0], [4], rngs=nnx.Rngs(0)), "expected one 0 or 1"),
+        (lambda: Coupling([], [4], rngs=nnx.Rngs(0)), "expected one 0 or 1"),
+        (lambda: Coupling(np.eye(2), [4], rngs=nnx.Rngs(0)), "expected one 0 or 1"),
+        (lambda: AffineTransformer(0), "max_log_scale is 0"),
         (lambda: Chain([]), r"num_dims \[\]; expected at least one bijection"),
         (lambda: Chain([Affine([0.0], [1.0]), Affine([0.0, 0.0], [1.0, 1.0])]), r"num_dims \[1, 2\]"),
         (lambda: RealNVP(1, 4, [8], rngs=nnx.Rngs(0)), "RealNVP needs at least 2 and 1"),
@@ -110,7 +120,7 @@ def test_impossible_layers_are_refused(build, message):
 
 
 @pytest.mark.parametrize(
-    "build", [lambda: Affine([0.0] * 3, [1.0] * 3), lambda: AffineCoupling([0, 1, 0], [4], rngs=nnx.Rngs(0))]
+    "build", [lambda: Affine([0.0] * 3, [1.0] * 3), lambda: Coupling([0, 1, 0], [4], rngs=nnx.Rngs(0))]
 )
 def test_wrong_dimensions_are_refused_in_both_directions(build):
     layer = build()

@@ -14,9 +14,10 @@ from course_lib.flows import (
     IAF,
     MAF,
     Affine,
-    AffineCoupling,
+    AffineTransformer,
     Bijection,
     Chain,
+    Coupling,
     InverseAutoregressive,
     InvertibleLinear,
     Logit,
@@ -24,7 +25,6 @@ from course_lib.flows import (
     Permutation,
     Planar,
     RealNVP,
-    SplineCoupling,
     SplineFlow,
     SplineTransformer,
     Stack,
@@ -81,11 +81,11 @@ def autoregressive(kind: str, d: int, scale: float = 0.4, **options) -> Bijectio
 BIJECTIONS: dict[str, Callable[[int], Bijection]] = {
     "affine": lambda d: perturbed(Affine(np.zeros(d), np.ones(d)), 0),
     "bend": lambda d: Bend(d, 0.7),
-    "coupling": lambda d: perturbed(AffineCoupling(alternating(d), [8], rngs=nnx.Rngs(1)), 1),
+    "coupling": lambda d: perturbed(Coupling(alternating(d), [8], rngs=nnx.Rngs(1)), 1),
     "coupling, deep, first coordinate kept": lambda d: perturbed(
-        AffineCoupling([1] + [0] * (d - 1), [8, 8], rngs=nnx.Rngs(2), max_log_scale=1), 2
+        Coupling([1] + [0] * (d - 1), [8, 8], transformer=AffineTransformer(1), rngs=nnx.Rngs(2)), 2
     ),
-    "coupling, linear conditioner": lambda d: perturbed(AffineCoupling(alternating(d), [], rngs=nnx.Rngs(3)), 3),
+    "coupling, linear conditioner": lambda d: perturbed(Coupling(alternating(d), [], rngs=nnx.Rngs(3)), 3),
     "chain": lambda d: Chain([BIJECTIONS["affine"](d), BIJECTIONS["coupling"](d), Bend(d, 0.3)]),
     "real_nvp": lambda d: perturbed(RealNVP(d, 4, [8], rngs=nnx.Rngs(5)), 5, scale=0.3).bijection,
     "real_nvp, stacked": lambda d: (
@@ -98,7 +98,7 @@ BIJECTIONS: dict[str, Callable[[int], Bijection]] = {
     "planar, steep": lambda d: perturbed(Planar(d, rngs=nnx.Rngs(3)), 3, scale=1.2),
     "logit": lambda d: Logit(d, 0.05),
     "spline coupling": lambda d: perturbed(
-        SplineCoupling(alternating(d), [8], bound=3, rngs=nnx.Rngs(7)), 7, scale=0.3
+        Coupling(alternating(d), [8], transformer=SplineTransformer(bound=3), rngs=nnx.Rngs(7)), 7, scale=0.3
     ),
     "spline flow": lambda d: (
         perturbed(SplineFlow(d, 3, [8], num_bins=5, bound=3, rngs=nnx.Rngs(7)), 7, scale=0.3).bijection
@@ -110,7 +110,7 @@ BIJECTIONS: dict[str, Callable[[int], Bijection]] = {
     "MAF": lambda d: perturbed(MAF(d, 3, [9], rngs=nnx.Rngs(8)), 8, scale=0.3).bijection,
     "IAF": lambda d: perturbed(IAF(d, 3, [9, 9], rngs=nnx.Rngs(8)), 8, scale=0.3).bijection,
     "coupling, conditional": lambda d: Given(
-        perturbed(AffineCoupling(alternating(d), [8], num_context=3, rngs=nnx.Rngs(1)), 1), CONTEXT
+        perturbed(Coupling(alternating(d), [8], num_context=3, rngs=nnx.Rngs(1)), 1), CONTEXT
     ),
     "spline flow, conditional": lambda d: Given(
         perturbed(SplineFlow(d, 2, [8], bound=3, num_context=3, rngs=nnx.Rngs(1)), 1, scale=0.3).bijection, CONTEXT

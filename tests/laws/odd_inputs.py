@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 from flax import nnx
 
-from course_lib import autoencoders, autoregressive, flows, probability, vae
+from course_lib import autoencoders, autoregressive, distributions, flows, probability, vae
 from course_lib.data import binarize
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = jax.random.key(0)
+MIXTURE = distributions.LogisticMixture(2, 2)
 RNGS = nnx.Rngs(0)
 D = 4
 BITS = np.array([[0, 1, 1, 0], [1, 1, 0, 1], [0, 0, 0, 1]])
@@ -37,18 +38,22 @@ def moved(model: Any) -> Any:
     return model
 
 
+def made_mog() -> autoregressive.Made:
+    return autoregressive.Made(D, [6], likelihood=distributions.GaussianMixture(2), rngs=RNGS)
+
+
 def layers() -> dict[str, flows.Bijection]:
     order, mask = [2, 0, 3, 1], [1, 0, 1, 0]
     return {
         "Affine": flows.Affine([1.0, 2, 3, 4], [1.0, 2, 3, 4]),
-        "AffineCoupling": flows.AffineCoupling(mask, [5], rngs=RNGS),
-        "SplineCoupling": flows.SplineCoupling(mask, [5], rngs=RNGS),
+        "Coupling": flows.Coupling(mask, [5], rngs=RNGS),
+        "Coupling, spline": flows.Coupling(mask, [5], transformer=flows.SplineTransformer(), rngs=RNGS),
         "MaskedAutoregressive": flows.MaskedAutoregressive(D, [5], ordering=order, rngs=RNGS),
         "InverseAutoregressive": flows.InverseAutoregressive(D, [5], ordering=order, rngs=RNGS),
         "Permutation": flows.Permutation(order),
         "InvertibleLinear": flows.InvertibleLinear(D, rngs=RNGS),
-        "Chain": flows.Chain([flows.AffineCoupling(mask, [5], rngs=RNGS), flows.Permutation(order)]),
-        "Stack": flows.Stack([flows.AffineCoupling(mask, [5], rngs=RNGS) for _ in range(2)]),
+        "Chain": flows.Chain([flows.Coupling(mask, [5], rngs=RNGS), flows.Permutation(order)]),
+        "Stack": flows.Stack([flows.Coupling(mask, [5], rngs=RNGS) for _ in range(2)]),
     }
 
 
@@ -65,8 +70,10 @@ def entries() -> dict[str, tuple[np.ndarray, Callable[[Any], Any]]]:
     found["orderless_loss"] = (BITS, lambda x: a.orderless_loss(bits["OrderlessNade"], x, KEY))
     pixels = {
         "PixelCNN": a.PixelCNN((2, 2), 3, (1,), rngs=RNGS),
-        "PixelCNN, levels": a.PixelCNN((2, 2), 3, (1,), likelihood=a.Categorical(2), rngs=RNGS),
-        "SingleStackPixelCNN": a.SingleStackPixelCNN((2, 2), 3, (1,), likelihood=a.LogisticMixture(2, 2), rngs=RNGS),
+        "PixelCNN, levels": a.PixelCNN((2, 2), 3, (1,), likelihood=distributions.Categorical(2), rngs=RNGS),
+        "SingleStackPixelCNN": a.SingleStackPixelCNN(
+            (2, 2), 3, (1,), likelihood=distributions.LogisticMixture(2, 2), rngs=RNGS
+        ),
     }
     found |= {f"{name}.log_prob": (IMAGES, moved(m).log_prob) for name, m in pixels.items()}
     found |= {f"{name}.parameters": (IMAGES, m.parameters) for name, m in pixels.items()}
@@ -76,7 +83,7 @@ def entries() -> dict[str, tuple[np.ndarray, Callable[[Any], Any]]]:
         "Darn.iwae": (BITS, lambda x: darn.iwae(KEY, x, 3)),
         "Darn.log_joint": (BITS, lambda x: darn.log_joint(BITS[:, :2], x)),
         "description_length": (BITS, lambda x: a.description_length(darn, x, KEY)),
-        "GaussianMixtureMade.log_prob": (WHOLE, moved(a.GaussianMixtureMade(D, [6], 2, rngs=RNGS)).log_prob),
+        "Made, Gaussian mixture": (WHOLE, moved(made_mog()).log_prob),
         "ArNet": (WHOLE, moved(a.ArNet(D, (3,), rngs=RNGS))),
         "chain_rule_log_prob": (BITS, lambda x: a.chain_rule_log_prob(x, 0.3 * jnp.ones((3, D)))),
         "fvsbn_path": (BITS, lambda x: [m.kernel[...] for _, m in a.fvsbn_path(x, penalties=[0.1], max_steps=3)]),
@@ -96,8 +103,8 @@ def entries() -> dict[str, tuple[np.ndarray, Callable[[Any], Any]]]:
     found["MAF.log_prob, context"] = (WHOLE, lambda c: context.log_prob(WHOLE, c))
     vaes = {
         "Vae": v.Vae(D, [5], 2, rngs=RNGS),
-        "Vae, logistic": v.Vae(D, [5], 2, likelihood="logistic", levels=2, rngs=RNGS),
-        "Vae, gaussian": v.Vae(D, [5], 2, likelihood="gaussian", sigma=None, rngs=RNGS),
+        "Vae, logistic": v.Vae(D, [5], 2, likelihood=distributions.Logistic(2), rngs=RNGS),
+        "Vae, gaussian": v.Vae(D, [5], 2, likelihood=distributions.Gaussian(), rngs=RNGS),
         "ConvolutionalVae": v.ConvolutionalVae((2, 2), (3,), 2, rngs=RNGS),
     }  # fmt: skip
     for name, m in vaes.items():

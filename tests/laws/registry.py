@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from flax import nnx
 
-from course_lib.autoregressive import BinaryAutoregressive, Made, Nade, OrderlessNade
+from benchmarks.density.redrawn_masks import RedrawnMade
+from course_lib.autoregressive import Autoregressive, Made, Nade, OrderlessNade
 
 
 def perturbed(model, seed: int, scale: float = 0.7):
@@ -25,7 +26,7 @@ def shuffled(d: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed + 7).permutation(d)
 
 
-def in_three_orderings(name: str, build: Callable) -> dict[str, Callable[..., BinaryAutoregressive]]:
+def in_three_orderings(name: str, build: Callable) -> dict[str, Callable[..., Autoregressive]]:
     """Entries that differ in the ordering alone; each is a function of the number of inputs and a seed."""
     orderings = {
         "in order": lambda d, seed: None,
@@ -39,15 +40,13 @@ def in_three_orderings(name: str, build: Callable) -> dict[str, Callable[..., Bi
     return {f"{name}, {label}": entry(ordering) for label, ordering in orderings.items()}
 
 
-def made_with_everything(d: int, seed: int = 0) -> Made:
-    """Given degrees in no order, direct connections, weights that see the mask."""
-    rng = np.random.default_rng(seed)
-    degrees = [rng.permutation(np.arange(width) % max(d - 1, 1)) + 1 for width in (30, 40)]
-    more = {"degrees": degrees, "direct": True, "see_mask": True, "rngs": nnx.Rngs(seed)}
-    return perturbed(Made(d, (30, 40), ordering=shuffled(d, seed), **more), seed)
+def made_with_everything(d: int, seed: int = 0) -> RedrawnMade:
+    """Degrees in no order, direct connections, weights that see the mask."""
+    model = RedrawnMade(d, (60, 60), direct=True, rngs=nnx.Rngs(seed))
+    return perturbed(model, seed, 0.4).redrawn(jax.random.key(seed + 100), jax.numpy.asarray(shuffled(d, seed)))
 
 
-DISCRETE_DENSITIES: dict[str, Callable[..., BinaryAutoregressive]] = {
+DISCRETE_DENSITIES: dict[str, Callable[..., Autoregressive]] = {
     **in_three_orderings("Nade", lambda d, o, rngs: Nade(d, 24, ordering=o, rngs=rngs)),
     **in_three_orderings("Made without hidden layer", lambda d, o, rngs: Made(d, (), ordering=o, rngs=rngs)),
     **in_three_orderings("Made", lambda d, o, rngs: Made(d, (24,), ordering=o, rngs=rngs)),
@@ -57,7 +56,7 @@ DISCRETE_DENSITIES: dict[str, Callable[..., BinaryAutoregressive]] = {
         lambda d, o, rngs: Made(d, (64, 64), ordering=o, mask_key=jax.random.key(5), rngs=rngs),
     ),
     "Made with everything": made_with_everything,
-    "Made, redrawn": lambda d, seed=0: perturbed(Made(d, (60, 60), rngs=nnx.Rngs(seed)), seed, 0.4).redrawn(
+    "Made, redrawn": lambda d, seed=0: perturbed(RedrawnMade(d, (60, 60), rngs=nnx.Rngs(seed)), seed, 0.4).redrawn(
         jax.random.key(seed)
     ),
     "OrderlessNade": lambda d, seed=0: perturbed(

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from course_lib.autoregressive import allowed_dependencies, enumerate_binary, is_autoregressive
+from course_lib.autoregressive import enumerate_binary
+from course_lib.networks import allowed_dependencies, is_autoregressive
 from tests.laws.registry import DISCRETE_DENSITIES
 
 

@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 from scipy import stats
 
+from benchmarks.density.redrawn_masks import Ensemble
 from course_lib.autoregressive import (
-    Ensemble,
     ensemble_log_prob,
     enumerate_binary,
     exact_conditionals,

@@ -11,16 +11,15 @@ from flax import nnx
 from course_lib.autoencoders import ConvolutionalAutoencoder, DeepAutoencoder, LinearAutoencoder, SimpleAutoencoder
 from course_lib.autoregressive import (
     ArNet,
-    Categorical,
     Darn,
     Fvsbn,
-    GaussianMixtureMade,
     Made,
     Nade,
     OrderlessNade,
     PixelCNN,
     SingleStackPixelCNN,
 )
+from course_lib.distributions import Categorical, Gaussian, GaussianMixture, Logistic
 from course_lib.flows import IAF, MAF, RealNVP, SplineFlow
 from course_lib.vae import M2, ConvolutionalVae, Vae
 from tests.compiled import ENVIRONMENT
@@ -28,12 +27,14 @@ from tests.places.people import environment, python
 
 MODELS = {
     "Made": lambda rngs: Made(4, [6], rngs=rngs),
-    "Made, direct": lambda rngs: Made(4, [6, 5], ordering=[3, 1, 0, 2], direct=True, see_mask=True, rngs=rngs),
+    "Made, direct": lambda rngs: Made(4, [6, 5], ordering=[3, 1, 0, 2], direct=True, rngs=rngs),
     "Nade": lambda rngs: Nade(4, 3, rngs=rngs),
     "OrderlessNade": lambda rngs: OrderlessNade(4, [6], rngs=rngs),
     "Fvsbn": lambda rngs: Fvsbn(4),
     "Darn": lambda rngs: Darn(4, 2, rngs=rngs),
-    "GaussianMixtureMade": lambda rngs: GaussianMixtureMade(4, [6], 2, rngs=rngs),
+    "Made, Gaussian mixture": lambda rngs: Made(4, [6], likelihood=GaussianMixture(2), rngs=rngs),
+    "Nade of levels": lambda rngs: Nade(4, 3, likelihood=Logistic(5), rngs=rngs),
+    "Darn of levels": lambda rngs: Darn(4, 2, likelihood=Categorical(3), rngs=rngs),
     "PixelCNN": lambda rngs: PixelCNN((2, 3), 3, (1,), rngs=rngs),
     "PixelCNN of levels": lambda rngs: PixelCNN((2, 3), 3, (1,), likelihood=Categorical(5), rngs=rngs),
     "SingleStackPixelCNN": lambda rngs: SingleStackPixelCNN((2, 3), 3, (1,), rngs=rngs),
@@ -43,8 +44,8 @@ MODELS = {
     "IAF": lambda rngs: IAF(4, 3, [5], rngs=rngs),
     "SplineFlow": lambda rngs: SplineFlow(4, 3, [5], rngs=rngs),
     "Vae": lambda rngs: Vae(4, [5], 2, rngs=rngs),
-    "Vae, logistic": lambda rngs: Vae(4, [5], 2, likelihood="logistic", levels=5, rngs=rngs),
-    "Vae, gaussian": lambda rngs: Vae(4, [5], 2, likelihood="gaussian", sigma=None, rngs=rngs),
+    "Vae, logistic": lambda rngs: Vae(4, [5], 2, likelihood=Logistic(5), scale="of the pixel", rngs=rngs),
+    "Vae, gaussian": lambda rngs: Vae(4, [5], 2, likelihood=Gaussian(), scale="common", rngs=rngs),
     "ConvolutionalVae": lambda rngs: ConvolutionalVae((4, 4), (3,), 2, rngs=rngs),
     "M2": lambda rngs: M2(4, [5], 2, 3, rngs=rngs),
     "SimpleAutoencoder": lambda rngs: SimpleAutoencoder(4, 2, rngs=rngs),

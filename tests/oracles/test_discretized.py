@@ -7,7 +7,13 @@ import pytest
 from scipy import stats
 from scipy.special import expit
 
-from course_lib.autoregressive import Bernoulli, Categorical, LogisticMixture, discretized_logistic_mixture_log_prob
+from course_lib.distributions import (
+    Bernoulli,
+    Categorical,
+    Logistic,
+    LogisticMixture,
+    discretized_logistic_mixture_log_prob,
+)
 from tests.tolerances import FLOAT32
 
 
@@ -58,7 +64,7 @@ def test_far_from_the_mean_value_and_gradient_stay_finite_and_right():
         assert np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("likelihood", [Bernoulli(), Categorical(4), LogisticMixture(4, 2)])
+@pytest.mark.parametrize("likelihood", [Bernoulli(), Categorical(4), LogisticMixture(4, 2), Logistic(4)])
 def test_levels_and_pixels_agree(likelihood):
     parameters = jax.random.normal(jax.random.key(0), (2, 3, likelihood.num_parameters))
     log_p = likelihood.level_log_probs(parameters)
@@ -69,7 +75,7 @@ def test_levels_and_pixels_agree(likelihood):
         np.testing.assert_allclose(likelihood.log_prob(x, parameters), log_p[..., level], **FLOAT32)
 
 
-@pytest.mark.parametrize("likelihood", [Categorical(17), LogisticMixture(17)])
+@pytest.mark.parametrize("likelihood", [Categorical(17), LogisticMixture(17), Logistic(17)])
 @pytest.mark.parametrize("x", [np.array([0.5, 0.51]), np.array([-1 / 16]), np.array([17 / 16]), np.array([255.0])])
 def test_values_between_levels_are_named(likelihood, x):
     with pytest.raises(ValueError, match="expected 17 grey levels"):

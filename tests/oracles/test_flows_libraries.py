@@ -11,7 +11,8 @@ import pytest
 from flax import nnx
 from paramax import unwrap
 
-from course_lib.flows import Affine, AffineCoupling, Chain, RealNVP, coupling_forward, coupling_inverse
+from course_lib.flows import Affine, Chain, Coupling, RealNVP, coupling_forward, coupling_inverse
+from tests.flows.affine_coupling import shift_and_log_scale
 from tests.laws.registry import perturbed
 from tests.tolerances import FLOAT32
 
@@ -22,11 +23,11 @@ with warnings.catch_warnings():  # distrax 0.1.9 touches names that jax has depr
 POINTS = jax.random.normal(jax.random.key(3), (64, 4))
 
 
-def in_distrax(layer: AffineCoupling) -> distrax.MaskedCoupling:
+def in_distrax(layer: Coupling) -> distrax.MaskedCoupling:
     """The same layer: distrax keeps where its mask is True and calls the generative direction forward, as we do."""
     return distrax.MaskedCoupling(
         mask=jnp.asarray(layer.mask, bool),
-        conditioner=layer.shift_and_log_scale,
+        conditioner=lambda x: shift_and_log_scale(layer, x),
         bijector=lambda parameters: distrax.ScalarAffine(shift=parameters[0], log_scale=parameters[1]),
     )
 

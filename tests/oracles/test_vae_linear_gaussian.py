@@ -16,6 +16,7 @@ import pytest
 from flax import nnx
 from scipy import stats
 
+from course_lib.distributions import Gaussian
 from course_lib.probability import kl_normal, kl_standard_normal, normal_log_prob, standard_normal_log_prob
 from course_lib.vae import Vae, negative_elbo, reparameterize
 from tests.tolerances import FLOAT32, within_standard_errors
@@ -31,8 +32,8 @@ EXACT = stats.multivariate_normal(B, W @ W.T + SIGMA**2 * np.eye(D)).logpdf(X)
 
 def linear_vae(shift=0.0, widen=0.0):
     """A VAE at the exact parameters; its posterior mean moved by `shift`, its ln σ by `widen`."""
-    vae = Vae(D, [], K, likelihood="gaussian", sigma=SIGMA, rngs=nnx.Rngs(0))
-    decoder, mean, log_sigma = vae.decoder.layers[-1], vae.encoder.mean, vae.encoder.log_sigma
+    vae = Vae(D, [], K, likelihood=Gaussian(SIGMA), rngs=nnx.Rngs(0))
+    decoder, mean, log_sigma = vae.decoder.network.layers[-1], vae.encoder.mean, vae.encoder.log_sigma
     decoder.kernel[...], decoder.bias[...] = jnp.asarray(W.T, dtype=float), jnp.asarray(B, dtype=float)
     to_mean = W / SIGMA**2 * S
     mean.kernel[...], mean.bias[...] = jnp.asarray(to_mean, dtype=float), jnp.asarray(-B @ to_mean + shift, dtype=float)
@@ -158,10 +159,11 @@ def test_gradients_of_the_loss_agree_with_finite_differences_in_float64():
         jax.config.update("jax_enable_x64", True)
         import jax.numpy as jnp, numpy as np
         from flax import nnx
+        from course_lib.distributions import Bernoulli, Gaussian
         from course_lib.vae import Vae, negative_elbo
 
-        for likelihood in ("bernoulli", "gaussian"):
-            graph, params = nnx.split(Vae(4, [], 2, likelihood=likelihood, sigma=0.5, rngs=nnx.Rngs(0)))
+        for likelihood in (Bernoulli(), Gaussian(0.5)):
+            graph, params = nnx.split(Vae(4, [], 2, likelihood=likelihood, rngs=nnx.Rngs(0)))
             flat, unravel = jax.flatten_util.ravel_pytree(jax.tree.map(lambda p: p.astype(jnp.float64), params))
             x = jnp.array([[0.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 1.0]])
             loss = jax.jit(lambda flat: negative_elbo(nnx.merge(graph, unravel(flat)), x, jax.random.key(3)))
@@ -185,7 +187,7 @@ def test_training_the_linear_vae_reaches_the_maximum_likelihood_solution():
     direction = vectors[:, -1:] * np.sqrt(values[-1] - 0.25)
     best = stats.multivariate_normal(np.zeros(3), direction @ direction.T + 0.25 * np.eye(3)).logpdf(data).mean()
 
-    graph, params = nnx.split(Vae(3, [], 1, likelihood="gaussian", sigma=0.5, rngs=nnx.Rngs(0)))
+    graph, params = nnx.split(Vae(3, [], 1, likelihood=Gaussian(0.5), rngs=nnx.Rngs(0)))
 
     def loss(params, key):
         return negative_elbo(nnx.merge(graph, params), data, key)

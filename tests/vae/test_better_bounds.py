@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from course_lib.distributions import Gaussian, Logistic
 from course_lib.flows import IAF
 from course_lib.probability import iwae_bound, kl_standard_normal
 from course_lib.vae import (
@@ -123,14 +124,12 @@ def test_free_bits_cost_their_floor_and_push_nothing_below_it():
 
 @pytest.mark.parametrize("log_scale", [-4.0, -1.0, 2.0])
 def test_the_discretized_logistic_sums_to_1_and_its_mean_is_the_sum_over_levels(log_scale):
-    vae = make(likelihood="logistic", levels=5)
-    vae.pixels.log_scale[...] = jnp.full(6, log_scale)
-    a = jnp.linspace(-1.5, 1.5, 6)
-    levels = jnp.linspace(0, 1, 5)
-    p = np.exp([vae.pixels.log_prob(jnp.full(6, level), a) for level in levels])
+    pixel, levels = Logistic(5), jnp.linspace(0, 1, 5)
+    numbers = jnp.stack([jnp.linspace(-1.5, 1.5, 6), jnp.full(6, log_scale)], axis=-1)
+    p = np.exp([pixel.log_prob(jnp.full(6, level), numbers) for level in levels])
     np.testing.assert_allclose(p.sum(0), 1.0, rtol=1e-5)
-    np.testing.assert_allclose(vae.pixels.mean(a), levels @ p, rtol=1e-4, atol=1e-6)
-    drawn = np.asarray(vae.pixels.sample(jax.random.key(0), jnp.broadcast_to(a, (4000, 6))))
+    np.testing.assert_allclose(pixel.mean(numbers), levels @ p, rtol=1e-4, atol=1e-6)
+    drawn = np.asarray(pixel.sample(jax.random.key(0), jnp.broadcast_to(numbers, (4000, 6, 2))))
     for level, chance in zip(levels, p, strict=True):
         seen = np.isclose(drawn, level).mean(0)
         assert (abs(seen - chance) <= 5 * np.sqrt(chance * (1 - chance) / 4000) + 1e-6).all()
@@ -138,23 +137,23 @@ def test_the_discretized_logistic_sums_to_1_and_its_mean_is_the_sum_over_levels(
 
 
 def test_a_logistic_vae_refuses_what_is_no_level():
-    vae = make(likelihood="logistic", levels=5)
+    vae = make(likelihood=Logistic(5), scale="of the pixel")
     assert jnp.isfinite(vae.elbo(jax.random.key(0), GREY)).all()
     with pytest.raises(ValueError, match="levels"):
         vae.elbo(jax.random.key(0), GREY + 0.1)
     with pytest.raises(ValueError, match="levels is .*; expected a whole number of at least 2"):
-        make(likelihood="logistic", levels=1)
+        Logistic(1)
 
 
 def test_a_learned_sigma_is_a_parameter_and_is_best_at_the_root_mean_squared_error():
-    learned, fixed = make(likelihood="gaussian", sigma=None), make(likelihood="gaussian", sigma=np.exp(-1))
+    learned, fixed = make(likelihood=Gaussian(), scale="common"), make(likelihood=Gaussian(np.exp(-1)))
     np.testing.assert_allclose(learned.elbo(jax.random.key(4), GREY), fixed.elbo(jax.random.key(4), GREY), **FLOAT32)
     assert len(jax.tree.leaves(nnx.split(learned)[1])) == len(jax.tree.leaves(nnx.split(fixed)[1])) + 1
     z = jnp.zeros((5, 2))
     error = np.asarray(GREY - learned.decode(z))
-    learned.pixels.log_sigma[...] = jnp.float32(np.log(np.sqrt((error**2).mean())))
+    learned.decoder.log_scale[...] = jnp.float32(np.log(np.sqrt((error**2).mean())))
     slope = nnx.grad(lambda model: model.log_likelihood(GREY, z).sum())(learned)
-    assert abs(float(slope.pixels.log_sigma[...])) < 1e-3
+    assert abs(float(slope.decoder.log_scale[...])) < 1e-3
 
 
 def test_the_flow_s_density_is_that_of_its_draws():
@@ -235,6 +234,7 @@ def test_gradients_agree_with_finite_differences_in_float64():
         jax.config.update("jax_enable_x64", True)
         import jax.numpy as jnp, numpy as np
         from flax import nnx
+        from course_lib.distributions import Gaussian, Logistic
         from course_lib.flows import IAF
         from course_lib.vae import Vae, negative_elbo, negative_iwae, regularized_loss
 
@@ -242,9 +242,9 @@ def test_gradients_agree_with_finite_differences_in_float64():
         flow = IAF(2, 1, [3], num_context=4, rngs=nnx.Rngs(1)).bijection
         cases = [
             (lambda m, k: negative_iwae(m, x, k, 3), {}),
-            (lambda m, k: regularized_loss(m, x, k, 2.5, 0.01), {"likelihood": "gaussian", "sigma": None}),
+            (lambda m, k: regularized_loss(m, x, k, 2.5, 0.01), {"likelihood": Gaussian(), "scale": "common"}),
             (lambda m, k: negative_elbo(m, x, k), {"flow": flow}),
-            (lambda m, k: negative_elbo(m, x, k), {"likelihood": "logistic", "levels": 5}),
+            (lambda m, k: negative_elbo(m, x, k), {"likelihood": Logistic(5), "scale": "of the pixel"}),
         ]
         for loss, options in cases:
             graph, params, rest = nnx.split(Vae(4, [3], 2, rngs=nnx.Rngs(0), **options), nnx.Param, ...)
@@ -263,7 +263,7 @@ def test_gradients_agree_with_finite_differences_in_float64():
 
 
 @pytest.mark.parametrize(
-    "options", [{"likelihood": "logistic", "levels": 5}, {"likelihood": "gaussian", "sigma": None}]
+    "options", [{"likelihood": Logistic(5), "scale": "of the pixel"}, {"likelihood": Gaussian(), "scale": "common"}]
 )
 def test_samples_and_reconstructions_keep_their_shape(options):
     vae = make(**options)

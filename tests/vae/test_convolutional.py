@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from course_lib.distributions import Bernoulli, Gaussian, Logistic
 from course_lib.probability import bernoulli_log_prob, kl_standard_normal
 from course_lib.vae import ConvolutionalVae, Vae, kl_per_latent, negative_elbo, reparameterize
 from tests.tolerances import FLOAT32
@@ -17,7 +18,7 @@ def make(**options):
     return ConvolutionalVae((8, 12), (3, 4), 2, rngs=nnx.Rngs(0), **options)
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "logistic"])
+@pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian(1.0), Logistic(256)])
 @pytest.mark.parametrize("batch", [(), (2, 3)])
 def test_it_gives_what_a_dense_one_of_that_size_gives(likelihood, batch):
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 4))
@@ -67,7 +68,7 @@ def test_the_encoder_is_two_convolutions_and_two_heads_by_loops():
 
 
 def test_a_logit_depends_on_features_nearby_alone():
-    decoder = make().decoder.layers[1]
+    decoder = make().decoder.network.layers[1]
     slopes = jax.jacobian(decoder)(np.random.default_rng(1).normal(size=2 * 3 * 4).astype(np.float32))
     reached = (np.abs(slopes).reshape(8, 12, 2, 3, 4).sum(axis=-1) > 0).reshape(8, 12, 6)
     assert reached[0, 0].tolist() == [True] + 5 * [False]

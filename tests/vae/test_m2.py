@@ -10,6 +10,7 @@ from flax import nnx
 from scipy import stats
 from scipy.special import log_softmax, logsumexp
 
+from course_lib.distributions import Bernoulli, Gaussian
 from course_lib.vae import M2, m2_loss
 from tests.tolerances import FLOAT32, within_standard_errors
 
@@ -18,12 +19,15 @@ BITS = (RNG.random((5, 6)) < 0.4).astype(np.float32)
 LABELS = np.array([0, 2, 1, 1, 0])
 
 
-def make(likelihood="bernoulli", **changes):
+INK = Bernoulli()
+
+
+def make(likelihood=INK, **changes):
     arguments = {"num_inputs": 6, "hidden_sizes": [8, 7], "num_latents": 2, "num_classes": 3} | changes
     return M2(**arguments, likelihood=likelihood, rngs=nnx.Rngs(0))
 
 
-@pytest.mark.parametrize(("likelihood", "shape"), [("bernoulli", ()), ("bernoulli", (2, 3)), ("gaussian", (5,))])
+@pytest.mark.parametrize(("likelihood", "shape"), [(Bernoulli(), ()), (Bernoulli(), (2, 3)), (Gaussian(), (5,))])
 def test_every_method_keeps_the_batch_shape(likelihood, shape):
     model = make(likelihood)
 
@@ -40,7 +44,7 @@ def test_every_method_keeps_the_batch_shape(likelihood, shape):
     assert {bound.shape for bound in bounds} == {shape}
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian()])
 def test_the_unlabelled_bound_is_the_mean_of_the_labelled_ones_plus_the_entropy(likelihood):
     model = make(likelihood)
     log_q = log_softmax(np.asarray(model.class_logits(BITS)), axis=1)
@@ -65,11 +69,11 @@ LOG_P_X = logsumexp(GIVEN_CLASS, axis=1) - np.log(CLASSES)
 
 def exact_m2(shift=0.0, sharpen=1.0):
     """M2 at the exact posteriors; the mean of q(z|x, y) moved by `shift`, the logits of q(y|x) times `sharpen`."""
-    model = M2(D, [], K, CLASSES, likelihood="gaussian", sigma=SIGMA, rngs=nnx.Rngs(0))
+    model = M2(D, [], K, CLASSES, likelihood=Gaussian(SIGMA), rngs=nnx.Rngs(0))
     to_mean, precision = W / SIGMA**2 * S, np.linalg.inv(COVARIANCE)
     logits = B @ precision, -0.5 * np.einsum("cd,de,ce->c", B, precision, B)
     values = {
-        model.decoder.layers[-1]: (np.concatenate([W.T, B]), np.zeros(D)),
+        model.decoder.network.layers[-1]: (np.concatenate([W.T, B]), np.zeros(D)),
         model.encoder.mean: (np.concatenate([to_mean, -B @ to_mean]), np.full(K, shift)),
         model.encoder.log_sigma: (np.zeros((D + CLASSES, K)), 0.5 * np.log(S)),
         model.classifier.layers[-1]: (sharpen * logits[0].T, sharpen * logits[1]),
@@ -136,7 +140,7 @@ def loss_and_gradient(model, alpha, unlabelled):
     return value, nnx.as_pure(gradient)
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian()])
 def test_the_loss_is_finite_and_reaches_every_parameter(likelihood):
     value, gradient = loss_and_gradient(make(likelihood), 1.0, 0.5)
     assert np.isfinite(value)

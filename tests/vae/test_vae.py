@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from course_lib.distributions import Bernoulli, Gaussian
 from course_lib.probability import bernoulli_log_prob, kl_standard_normal
 from course_lib.vae import GaussianEncoder, Vae, negative_elbo, reparameterize
 from tests.tolerances import FLOAT32, within_standard_errors
@@ -13,11 +14,14 @@ from tests.tolerances import FLOAT32, within_standard_errors
 BITS = jax.random.bernoulli(jax.random.key(100), 0.4, (5, 6)).astype(jnp.float32)
 
 
-def make(likelihood="bernoulli", **changes):
+INK = Bernoulli()
+
+
+def make(likelihood=INK, **changes):
     return Vae(6, [8, 7], 2, likelihood=likelihood, rngs=nnx.Rngs(0), **changes)
 
 
-@pytest.mark.parametrize(("likelihood", "shape"), [("bernoulli", ()), ("bernoulli", (2, 3)), ("gaussian", (5,))])
+@pytest.mark.parametrize(("likelihood", "shape"), [(Bernoulli(), ()), (Bernoulli(), (2, 3)), (Gaussian(), (5,))])
 def test_every_method_keeps_the_batch_shape(likelihood, shape):
     vae, keys = make(likelihood), jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 5))
 
@@ -75,8 +79,8 @@ def test_samples_depend_on_the_key_alone_and_are_binary():
 
 def test_gaussian_samples_have_the_models_moments():
     """With the decoder's kernel set to zero, x ~ N(bias, sigma²)."""
-    vae = Vae(3, [], 2, likelihood="gaussian", sigma=0.5, rngs=nnx.Rngs(0))
-    last = vae.decoder.layers[-1]
+    vae = Vae(3, [], 2, likelihood=Gaussian(0.5), rngs=nnx.Rngs(0))
+    last = vae.decoder.network.layers[-1]
     last.kernel[...] = jnp.zeros((2, 3))
     last.bias[...] = jnp.array([1.0, -2.0, 0.0])
     x = vae.sample(jax.random.key(0), (4000,))
