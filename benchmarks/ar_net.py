@@ -30,6 +30,7 @@ from course_lib.autoregressive import (
     symmetric_total_percentage_error,
 )
 from course_lib.command import run_command
+from course_lib.training import cosine_adam
 
 STEPS, BATCH, STRENGTH = 2000, 64, 0.3
 
@@ -71,7 +72,7 @@ def lasso(series: np.ndarray, order: int) -> np.ndarray:
 def ar_net(order: int, strength: float, length: int) -> Callable:
     """AR-Net for one order, compiled: 2,000 Adam steps on 64 rows each, read straight from the series."""
     graph, start = nnx.split(ArNet(order, rngs=nnx.Rngs(0)))
-    optimizer = optax.adam(optax.cosine_decay_schedule(0.03 * min(1.0, (20 / order) ** 0.5), STEPS))
+    optimizer = cosine_adam(0.03 * min(1.0, (20 / order) ** 0.5), STEPS)
 
     @jax.jit
     def train(series: jax.Array) -> jax.Array:

@@ -12,10 +12,30 @@ from course_lib import places
 
 # What stands for a sign where the terminal lacks it. Greek letters are written by name, accents and the like left out.
 PLAIN = {
-    "→": "->", "←": "<-", "–": "-", "—": "-", "−": "-", "⁄": "/", "×": "x", "·": ".", "≤": "<=", "≥": ">=", "≈": "~",
-    "±": "+/-", "∝": "~", "√": "sqrt", "∂": "d", "∇": "grad ", "§": "section ", "‘": "'", "’": "'", "“": '"', "”": '"',
-    "✓": "ok", "✗": "x",
-}  # fmt: skip
+    "→": "->",
+    "←": "<-",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "⁄": "/",
+    "×": "x",
+    "·": ".",
+    "≤": "<=",
+    "≥": ">=",
+    "≈": "~",
+    "±": "+/-",
+    "∝": "~",
+    "√": "sqrt",
+    "∂": "d",
+    "∇": "grad ",
+    "§": "section ",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "✓": "ok",
+    "✗": "x",
+}
 MENDS = (
     (places.NO_SPACE, "Free some space there and repeat. Files that were there before are whole."),
     (places.DENIED, "Copy the course to a folder that you may write to, or name such a folder, and repeat."),

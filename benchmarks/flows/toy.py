@@ -12,6 +12,7 @@ from flax import nnx
 from benchmarks.flows.run import Record, Run
 from course_lib.data.toy import TOY_DENSITIES, ToyDensity
 from course_lib.flows import SplineFlow, negative_log_likelihood
+from course_lib.training import cosine_adam
 
 LAYERS, HIDDEN, BINS = 6, [64], 8
 STEPS, BATCH_SIZE, RATE, CHUNK = 5000, 512, 3e-3, 250
@@ -20,7 +21,7 @@ TEST_POINTS, SECONDS_EACH = 200_000, 60.0
 
 def train(model: nnx.Module, density: ToyDensity, key: Any, steps: int, deadline: float) -> tuple[int, bool]:
     """Adam on fresh points in every step, its rate along half a cosine. Returns the steps and if the clock ended it."""
-    optimizer = optax.chain(optax.clip_by_global_norm(5.0), optax.adam(optax.cosine_decay_schedule(RATE, steps)))
+    optimizer = optax.chain(optax.clip_by_global_norm(5.0), cosine_adam(RATE, steps))
     graphdef, params, rest = nnx.split(model, nnx.Param, ...)
 
     def step(state: Any, step_key: Any) -> tuple[Any, jax.Array]:

@@ -9,6 +9,14 @@ from course_lib.autoencoders.simple import SimpleAutoencoder
 from course_lib.autoencoders.tied import TiedAutoencoder
 
 __all__ = [
-    "ConvolutionalAutoencoder", "DeepAutoencoder", "DenoisingAutoencoder", "LinearAutoencoder", "SimpleAutoencoder",
-    "TiedAutoencoder", "cross_entropy_loss", "denoised_mean", "denoising_loss", "squared_error_loss",
-]  # fmt: skip
+    "ConvolutionalAutoencoder",
+    "DeepAutoencoder",
+    "DenoisingAutoencoder",
+    "LinearAutoencoder",
+    "SimpleAutoencoder",
+    "TiedAutoencoder",
+    "cross_entropy_loss",
+    "denoised_mean",
+    "denoising_loss",
+    "squared_error_loss",
+]

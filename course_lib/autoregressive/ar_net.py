@@ -1,6 +1,7 @@
 """AR-Net: an autoregressive model of a time series as a network, trained by gradient steps, with sparse weights."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +48,7 @@ class ArNet(nnx.Module):
         for size in (order, *hidden_sizes):
             whole_number(size, "a size")
         self.order = order
-        self.network = dense([order, *hidden_sizes, 1], rngs, activation=jnp.tanh, start_at_zero=not hidden_sizes)
+        self.network: Any = dense([order, *hidden_sizes, 1], rngs, activation=jnp.tanh, start_at_zero=not hidden_sizes)
         self.log_sigma = nnx.Param(jnp.zeros(()))
 
     @property

@@ -36,9 +36,12 @@ def antithetic_bits(
 
 
 def disarm_slope(
-    logits: Float[Array, "*batch k"], h: Float[Array, "*batch k"], mirror: Float[Array, "*batch k"],
-    value: Nats, mirror_value: Nats,
-) -> Float[Array, "*batch k"]:  # fmt: skip
+    logits: Float[Array, "*batch k"],
+    h: Float[Array, "*batch k"],
+    mirror: Float[Array, "*batch k"],
+    value: Nats,
+    mirror_value: Nats,
+) -> Float[Array, "*batch k"]:
     """Unbiased estimate of ∂ E[f(h)] / ∂ logits from f at a pair of `antithetic_bits`: the DisARM estimator.
 
     ĝ_j = ½ (f(h) − f(h̃)) (h_j − h̃_j) σ(|logit_j|)
@@ -69,9 +72,15 @@ class Darn(nnx.Module):
     """
 
     def __init__(
-        self, num_inputs: int, num_latents: int, hidden_sizes: Sequence[int] = (), *,
-        encoder_sizes: Sequence[int] = (), likelihood: Distribution = BITS, rngs: nnx.Rngs,
-    ) -> None:  # fmt: skip
+        self,
+        num_inputs: int,
+        num_latents: int,
+        hidden_sizes: Sequence[int] = (),
+        *,
+        encoder_sizes: Sequence[int] = (),
+        likelihood: Distribution = BITS,
+        rngs: nnx.Rngs,
+    ) -> None:
         sizes = {"num_inputs": num_inputs, "num_latents": num_latents}
         for name, value in [*sizes.items(), *(("an encoder size", size) for size in encoder_sizes)]:
             whole_number(value, name)
@@ -147,7 +156,8 @@ class Darn(nnx.Module):
 @compiled(static=("plan",))
 def _draw(model: Darn, key: Key[Array, ""], plan: Any, request: Any) -> Float[Array, "n d"]:
     order, k = model.joint.ordering[...], model.num_latents
-    of_h, of_x = (chooser(family, key, order, request) for family in (BITS, model.likelihood))
+    h_key, x_key = jax.random.split(key)
+    of_h, of_x = chooser(BITS, h_key, order, request), chooser(model.likelihood, x_key, order, request)
     choose = lambda numbers, t: jnp.where(t < k, of_h(numbers[:, :1], t), of_x(numbers, t))  # noqa: E731
     return model.joint.draw(choose, order, len(request.given), plan, None)[:, k:]
 

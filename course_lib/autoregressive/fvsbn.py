@@ -46,9 +46,15 @@ class Fvsbn(Autoregressive):
 
 @jax.jit
 def fista(
-    start: tuple, z: Float[Array, "n d"], x: Float[Array, "n d"], mask: Float[Array, "d d"],
-    curvature: Any, penalty: Any, tolerance: Any, max_steps: Any,
-) -> tuple[tuple, Any]:  # fmt: skip
+    start: tuple,
+    z: Float[Array, "n d"],
+    x: Float[Array, "n d"],
+    mask: Float[Array, "d d"],
+    curvature: Any,
+    penalty: Any,
+    tolerance: Any,
+    max_steps: Any,
+) -> tuple[tuple, Any]:
     """Minimize mean_n Σ_d −log p(x_nd | z_n) + λ Σ|W| over (W, b), all pixels at once; logits = b + z (W ⊙ M).
 
     A gradient step of length 1/L from a point ahead of the last one, then `soft_threshold`; where the point ahead
@@ -81,9 +87,12 @@ def fista(
 
 
 def fvsbn_path(
-    x: ArrayLike, penalties: Sequence[float] | np.ndarray | None = None, *,
-    ordering: ArrayLike | list | tuple | None = None, max_steps: int = 500,
-) -> Iterator[tuple[float, Fvsbn]]:  # fmt: skip
+    x: ArrayLike,
+    penalties: Sequence[float] | np.ndarray | None = None,
+    *,
+    ordering: ArrayLike | list | tuple | None = None,
+    max_steps: int = 500,
+) -> Iterator[tuple[float, Fvsbn]]:
     """Fit one `Fvsbn` for each λ, from large to small, each from where the last one ended: (λ, model) pairs, lazily.
 
     Choose among them by a validation set, and stop asking when it gets worse. The penalty is λ Σ_ij s_i |W_ij|, where

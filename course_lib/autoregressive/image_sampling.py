@@ -11,9 +11,13 @@ from course_lib.autoregressive.sampling import Choose
 
 
 def draw_with_caches(
-    layers: Sequence[Any], biases: Sequence[Array], read_out: Callable[[Array], Array], choose: Choose,
-    num_samples: int, image_shape: tuple[int, ...],
-) -> Float[Array, "n h w"]:  # fmt: skip
+    layers: Sequence[Any],
+    biases: Sequence[Array],
+    read_out: Callable[[Array], Array],
+    choose: Choose,
+    num_samples: int,
+    image_shape: tuple[int, ...],
+) -> Float[Array, "n h w"]:
     """For each row the vertical stacks, once; then for each of its pixels one feature in every horizontal stack.
 
     A layer keeps the last rows that its vertical kernel looks at and the last pixels that its horizontal kernel looks

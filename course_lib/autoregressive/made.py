@@ -30,10 +30,17 @@ class Made(Autoregressive):
     """
 
     def __init__(
-        self, num_inputs: int, hidden_sizes: Sequence[int], *, likelihood: Distribution = BITS,
-        ordering: ArrayLike | list | tuple | None = None, mask_key: Key[Array, ""] | None = None,
-        direct: bool = False, num_classes: int | None = None, rngs: nnx.Rngs,
-    ) -> None:  # fmt: skip
+        self,
+        num_inputs: int,
+        hidden_sizes: Sequence[int],
+        *,
+        likelihood: Distribution = BITS,
+        ordering: ArrayLike | list | tuple | None = None,
+        mask_key: Key[Array, ""] | None = None,
+        direct: bool = False,
+        num_classes: int | None = None,
+        rngs: nnx.Rngs,
+    ) -> None:
         super().__init__((whole_number(num_inputs, "num_inputs"),), likelihood, ordering, num_classes)
         order = np.arange(num_inputs) if ordering is None else np.asarray(ordering)
         degrees, outputs = made_degrees(order, hidden_sizes, mask_key), likelihood.num_parameters
@@ -54,8 +61,12 @@ class Made(Autoregressive):
         return largest_groups([m[...] for m in self.network.degrees])
 
     def draw(
-        self, choose: Choose, order: Int[Array, " d"], num_samples: int, plan: tuple[int, ...],
+        self,
+        choose: Choose,
+        order: Int[Array, " d"],
+        num_samples: int,
+        plan: tuple[int, ...],
         label: Int[Array, " n"] | None,
-    ) -> Float[Array, "n d"]:  # fmt: skip
+    ) -> Float[Array, "n d"]:
         """One loop over the variables; each hidden unit is computed when its last input has been drawn."""
         return sample_masked_network(self.network, plan, choose, self.likelihood.as_input, num_samples, label)

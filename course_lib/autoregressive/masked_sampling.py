@@ -19,9 +19,13 @@ def largest_groups(degrees: Sequence[Any]) -> tuple[int, ...]:
 
 
 def sample_masked_network(
-    network: MaskedNetwork, groups: Sequence[int], choose: Choose, as_input: Callable[[Array], Array],
-    num_samples: int, label: Int[Array, " n"] | None,
-) -> Float[Array, "n d"]:  # fmt: skip
+    network: MaskedNetwork,
+    groups: Sequence[int],
+    choose: Choose,
+    as_input: Callable[[Array], Array],
+    num_samples: int,
+    label: Int[Array, " n"] | None,
+) -> Float[Array, "n d"]:
     """Samples of a network with MADE's masks, variable by variable.
 
     After variable o_t is drawn, the units of degree t have all they will ever see: t = 1, …, D − 1. Sorted by degree

@@ -52,9 +52,12 @@ class Autoregressive(nnx.Module):
     completes_any_subset = False
 
     def __init__(
-        self, event_shape: Sequence[int], likelihood: Distribution = BITS,
-        ordering: ArrayLike | list | tuple | None = None, num_classes: int | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        event_shape: Sequence[int],
+        likelihood: Distribution = BITS,
+        ordering: ArrayLike | list | tuple | None = None,
+        num_classes: int | None = None,
+    ) -> None:
         self.event_shape = tuple(whole_number(size, "a size of the event") for size in event_shape)
         self.num_inputs, self.likelihood = math.prod(self.event_shape), require_distribution(likelihood)
         self.num_classes = None if num_classes is None else whole_number(num_classes, "num_classes")
@@ -89,9 +92,15 @@ class Autoregressive(nnx.Module):
         return self.log_probs(x, label).sum(axis=tuple(range(-len(self.event_shape), 0)))
 
     def sample(
-        self, key: Key[Array, ""], shape: tuple[int, ...] = (), label: ArrayLike | None = None, *,
-        temperature: ArrayLike = 1.0, given: ArrayLike | None = None, known: ArrayLike | None = None,
-    ) -> Float[Array, "*shape_and_event"]:  # fmt: skip
+        self,
+        key: Key[Array, ""],
+        shape: tuple[int, ...] = (),
+        label: ArrayLike | None = None,
+        *,
+        temperature: ArrayLike = 1.0,
+        given: ArrayLike | None = None,
+        known: ArrayLike | None = None,
+    ) -> Float[Array, "*shape_and_event"]:
         """Independent samples, drawn variable by variable in the model's ordering by one compiled loop.
 
         Args:
@@ -134,7 +143,8 @@ class Autoregressive(nnx.Module):
         shape = (num_samples, self.num_inputs)
 
         def step(x: Array, t: Array) -> tuple[Array, None]:
-            numbers = self.parameters(x.reshape(num_samples, *self.event_shape), label).reshape(*shape, -1)
+            images = x.reshape(num_samples, *self.event_shape)
+            numbers = self.parameters(images, label).reshape(*shape, self.likelihood.num_parameters)
             return x.at[:, order[t]].set(choose(numbers[:, order[t]], t)), None
 
         return jax.lax.scan(step, jnp.zeros(shape), jnp.arange(self.num_inputs))[0]

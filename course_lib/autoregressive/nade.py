@@ -25,7 +25,7 @@ def nade_logits(
     kernel: Float[Array, "d hidden"],
     hidden_bias: Float[Array, " hidden"],
     output_kernel: Float[Array, "d hidden *p"],
-    output_bias: Float[Array, "d *p"],
+    output_bias: Float[Array, "d ..."],
     ordering: Int[Array, " d"],
 ) -> Float[Array, "..."]:
     """All conditionals in O(D·H), because the pre-activation a is carried along instead of summed anew.
@@ -51,9 +51,14 @@ class Nade(Autoregressive):
     """
 
     def __init__(
-        self, num_inputs: int, num_hidden: int, *, likelihood: Distribution = BITS,
-        ordering: ArrayLike | list | tuple | None = None, rngs: nnx.Rngs,
-    ) -> None:  # fmt: skip
+        self,
+        num_inputs: int,
+        num_hidden: int,
+        *,
+        likelihood: Distribution = BITS,
+        ordering: ArrayLike | list | tuple | None = None,
+        rngs: nnx.Rngs,
+    ) -> None:
         super().__init__((whole_number(num_inputs, "num_inputs"),), likelihood, ordering)
         whole_number(num_hidden, "num_hidden")
         numbers = likelihood.num_parameters

@@ -33,9 +33,14 @@ class OrderlessNade(Autoregressive):
     completes_any_subset = True
 
     def __init__(
-        self, num_inputs: int, hidden_sizes: Sequence[int], *, likelihood: Distribution = BITS,
-        ordering: ArrayLike | list | tuple | None = None, rngs: nnx.Rngs,
-    ) -> None:  # fmt: skip
+        self,
+        num_inputs: int,
+        hidden_sizes: Sequence[int],
+        *,
+        likelihood: Distribution = BITS,
+        ordering: ArrayLike | list | tuple | None = None,
+        rngs: nnx.Rngs,
+    ) -> None:
         super().__init__((whole_number(num_inputs, "num_inputs"),), likelihood, ordering)
         if not hidden_sizes:
             raise ValueError(
@@ -44,7 +49,7 @@ class OrderlessNade(Autoregressive):
         for width in hidden_sizes:
             whole_number(width, "a hidden size")
         numbers = likelihood.num_parameters
-        self.network = dense([2 * num_inputs, *hidden_sizes, num_inputs * numbers], rngs)
+        self.network: Any = dense([2 * num_inputs, *hidden_sizes, num_inputs * numbers], rngs)
         self.network.layers[-1].bias[...] = likelihood.start(rngs.params(), self.event_shape).ravel()
 
     def from_observed(

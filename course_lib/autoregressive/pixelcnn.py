@@ -107,10 +107,16 @@ class SingleStackPixelCNN(Autoregressive):
     num_stacks = 1
 
     def __init__(
-        self, image_shape: Sequence[int], num_channels: int = 32, dilations: Sequence[int] = (1, 1, 1), *,
-        likelihood: Distribution = BITS, num_classes: int | None = None, first_radius: int = FIRST_RADIUS,
+        self,
+        image_shape: Sequence[int],
+        num_channels: int = 32,
+        dilations: Sequence[int] = (1, 1, 1),
+        *,
+        likelihood: Distribution = BITS,
+        num_classes: int | None = None,
+        first_radius: int = FIRST_RADIUS,
         rngs: nnx.Rngs,
-    ) -> None:  # fmt: skip
+    ) -> None:
         for size in (*image_shape, num_channels, *dilations, first_radius, 1 if num_classes is None else num_classes):
             whole_number(size, "a size of the network")
         super().__init__(image_shape, likelihood, None, num_classes)

@@ -25,9 +25,13 @@ class Request(NamedTuple):
 
 
 def make_request(
-    event_shape: tuple[int, ...], shape: tuple[int, ...], temperature: ArrayLike, given: ArrayLike | None,
-    known: ArrayLike | None, likelihood: Distribution,
-) -> Request:  # fmt: skip
+    event_shape: tuple[int, ...],
+    shape: tuple[int, ...],
+    temperature: ArrayLike,
+    given: ArrayLike | None,
+    known: ArrayLike | None,
+    likelihood: Distribution,
+) -> Request:
     """Check the arguments of `sample` and give them the shapes of a `Request`; values where `known` is 0 are dropped.
 
     Raises: ValueError: a temperature that is not positive; only one of given and known; wrong shapes; known values

@@ -9,6 +9,16 @@ from course_lib.coding.gaussian_grid import GaussianGrid
 from course_lib.coding.vae import VaeCode
 
 __all__ = [
-    "AutoregressiveCode", "BitsBackCode", "BitsBackReport", "CodingError", "FlowCode", "GaussianGrid", "VaeCode",
-    "code_of", "compress", "decompress", "fingerprint", "symbols_of",
-]  # fmt: skip
+    "AutoregressiveCode",
+    "BitsBackCode",
+    "BitsBackReport",
+    "CodingError",
+    "FlowCode",
+    "GaussianGrid",
+    "VaeCode",
+    "code_of",
+    "compress",
+    "decompress",
+    "fingerprint",
+    "symbols_of",
+]

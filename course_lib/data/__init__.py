@@ -20,6 +20,21 @@ from course_lib.data.toy import (
 )
 
 __all__ = [
-    "CHECKERBOARD", "EIGHT_GAUSSIANS", "PINWHEEL", "RING", "SPIRALS", "TOY_DENSITIES", "TWO_MOONS", "ImageData",
-    "Split", "ToyDensity", "ar_process", "binarize", "digits_8x8", "flatten", "mnist", "mnist_5k", "toy_density",
-]  # fmt: skip
+    "CHECKERBOARD",
+    "EIGHT_GAUSSIANS",
+    "PINWHEEL",
+    "RING",
+    "SPIRALS",
+    "TOY_DENSITIES",
+    "TWO_MOONS",
+    "ImageData",
+    "Split",
+    "ToyDensity",
+    "ar_process",
+    "binarize",
+    "digits_8x8",
+    "flatten",
+    "mnist",
+    "mnist_5k",
+    "toy_density",
+]

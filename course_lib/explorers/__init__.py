@@ -6,6 +6,21 @@ from course_lib.explorers.network import Network, dense_layers
 from course_lib.explorers.widget import Explorer, explore
 
 __all__ = [
-    "Arrows", "Axis", "Bars", "Choice", "Curve", "Explorer", "Image", "Intervals", "Mesh", "Network", "Panel", "Points",
-    "Polygons", "Rule", "Slider", "dense_layers", "explore",
-]  # fmt: skip
+    "Arrows",
+    "Axis",
+    "Bars",
+    "Choice",
+    "Curve",
+    "Explorer",
+    "Image",
+    "Intervals",
+    "Mesh",
+    "Network",
+    "Panel",
+    "Points",
+    "Polygons",
+    "Rule",
+    "Slider",
+    "dense_layers",
+    "explore",
+]

@@ -13,10 +13,17 @@ from course_lib.figures import style
 from course_lib.figures.images import tile
 
 COLOURS = {
-    "encoder": style.ENCODER, "latent": style.LATENT, "decoder": style.DECODER, "target": style.TARGET,
-    "predecessor": style.PREDECESSOR, "data": style.DATA, "model": style.MODEL, "accent": style.RED,
-    "second": style.PURPLE, "muted": style.GREY,
-}  # fmt: skip
+    "encoder": style.ENCODER,
+    "latent": style.LATENT,
+    "decoder": style.DECODER,
+    "target": style.TARGET,
+    "predecessor": style.PREDECESSOR,
+    "data": style.DATA,
+    "model": style.MODEL,
+    "accent": style.RED,
+    "second": style.PURPLE,
+    "muted": style.GREY,
+}
 MAPS = {
     "ink": "gray_r",
     "heat": LinearSegmentedColormap.from_list("heat", ["#ffffff", "#a6d2ec", style.BLUE, "#002850"]),
@@ -147,6 +154,13 @@ def _image(ax: Axes, mark: dict, q: dict, colour: str) -> None:
 
 
 _DRAW = {
-    "curve": _curve, "points": _points, "polygons": _polygons, "mesh": _mesh, "arrows": _arrows, "rule": _rule,
-    "bars": _bars, "image": _image, "intervals": _intervals,
-}  # fmt: skip
+    "curve": _curve,
+    "points": _points,
+    "polygons": _polygons,
+    "mesh": _mesh,
+    "arrows": _arrows,
+    "rule": _rule,
+    "bars": _bars,
+    "image": _image,
+    "intervals": _intervals,
+}

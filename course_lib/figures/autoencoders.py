@@ -16,9 +16,10 @@ def encoder_latent_decoder() -> Figure:
     """The shape that every chapter shares: a blue encoder narrows to a green latent space, a red decoder widens."""
     figure, ax = canvas(7.2, 2.4)
     for left, right, tall, low, colour, name in [
-        (1.0, 2.9, 1.0, 0.45, ENCODER, "encoder"), (2.9, 4.3, 0.45, 0.45, LATENT, "latent\nspace"),
+        (1.0, 2.9, 1.0, 0.45, ENCODER, "encoder"),
+        (2.9, 4.3, 0.45, 0.45, LATENT, "latent\nspace"),
         (4.3, 6.2, 0.45, 1.0, DECODER, "decoder"),
-    ]:  # fmt: skip
+    ]:
         corners = [(left, 1.2 + tall), (right, 1.2 + low), (right, 1.2 - low), (left, 1.2 - tall)]
         ax.add_patch(Polygon(corners, fc=colour + "2E", ec=colour, lw=1.6))
         ax.text((left + right) / 2, 1.2, name, ha="center", va="center", color=INK, size=13)

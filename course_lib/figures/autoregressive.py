@@ -42,9 +42,18 @@ def chain_written_out(length: int = 5) -> Figure:
             _dot(ax, 0.35 + 0.62 * (s - 1), y, f"$x_{s}$", colour, filled=s <= t)
         past = [("$|\\,$", INK), (f"${','.join(f'x_{s}' for s in range(1, t))}$", PREDECESSOR)] if t > 1 else []
         sign = "$\\times\\;$" if t > 1 else "$p(x)\\;=\\;$"
-        _words(ax, 0.62 * length + (1.19 if t > 1 else 0.35), y - 0.08, [
-            (sign, INK), ("$p($", INK), (f"$x_{t}\\,$", TARGET), *past, ("$)$", INK),
-        ])  # fmt: skip
+        _words(
+            ax,
+            0.62 * length + (1.19 if t > 1 else 0.35),
+            y - 0.08,
+            [
+                (sign, INK),
+                ("$p($", INK),
+                (f"$x_{t}\\,$", TARGET),
+                *past,
+                ("$)$", INK),
+            ],
+        )
     return figure
 
 

@@ -28,9 +28,14 @@ def box(
 ) -> None:
     """A rounded box centred at (x, y): tinted in `colour`, with dark text."""
     patch = FancyBboxPatch(
-        (x - width / 2, y - height / 2), width, height,
-        boxstyle="round,pad=0,rounding_size=0.12", fc=colour + "2E", ec=colour, lw=1.6,
-    )  # fmt: skip
+        (x - width / 2, y - height / 2),
+        width,
+        height,
+        boxstyle="round,pad=0,rounding_size=0.12",
+        fc=colour + "2E",
+        ec=colour,
+        lw=1.6,
+    )
     ax.add_patch(patch)
     ax.text(x, y, text, ha="center", va="center", color=INK, size=size)
 

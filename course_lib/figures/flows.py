@@ -42,9 +42,14 @@ def evaluate_on_square(log_prob: Density, bounds: Range, cells: int) -> tuple[np
 
 
 def density_map(
-    ax: Axes, log_prob: Density, bounds: Range, title: str = "", cells: int = 160,
-    top: float | None = None, cmap: str = "gray_r",
-) -> None:  # fmt: skip
+    ax: Axes,
+    log_prob: Density,
+    bounds: Range,
+    title: str = "",
+    cells: int = 160,
+    top: float | None = None,
+    cmap: str = "gray_r",
+) -> None:
     """A density in the plane as a heat map; `top` is the density drawn darkest, so that maps can be compared."""
     density, _ = evaluate_on_square(log_prob, bounds, cells)
     ax.imshow(density, origin="lower", extent=(*bounds, *bounds), vmin=0, vmax=top, cmap=cmap, interpolation="bilinear")
@@ -64,15 +69,24 @@ def base_and_target(base: Density, target: Density, bounds: Range) -> Figure:
     density_map(axes[0], base, bounds, r"base density $\tilde p(z)$", cmap="Greens")
     density_map(axes[1], target, bounds, "target density $p(y)$", cmap="Oranges")
     for start, end, height, label, colour, above in (
-        (0, 1, 0.7, "$Y=g(Z)$\ngenerative", DECODER, 0.05), (1, 0, 0.3, "$Z=f(Y)$\nnormalizing", ENCODER, -0.2),
-    ):  # fmt: skip
+        (0, 1, 0.7, "$Y=g(Z)$\ngenerative", DECODER, 0.05),
+        (1, 0, 0.3, "$Z=f(Y)$\nnormalizing", ENCODER, -0.2),
+    ):
         tail, head = ((1.04 if side == 0 else -0.04, height) for side in (start, end))
         figure.add_artist(
             ConnectionPatch(
-                tail, head, "axes fraction", "axes fraction", axesA=axes[start], axesB=axes[end],
-                arrowstyle="-|>", mutation_scale=16, color=colour, lw=2,
+                tail,
+                head,
+                "axes fraction",
+                "axes fraction",
+                axesA=axes[start],
+                axesB=axes[end],
+                arrowstyle="-|>",
+                mutation_scale=16,
+                color=colour,
+                lw=2,
             )
-        )  # fmt: skip
+        )
         axes[0].text(1.27, height + above, label, transform=axes[0].transAxes, ha="center", color=colour)
     return figure
 
@@ -81,9 +95,12 @@ def chain_diagram() -> Figure:
     """z = x_0 → g_1 → x_1 → … → g_N → x_N = x above, and back below by f_N first and f_1 last."""
     figure, ax = canvas(9.4, 2.3)
     places: Sequence[tuple[float, str, str]] = (
-        (0.8, "$z=x_0$", LATENT), (2.75, "$x_1$", GREY), (4.7, r"$\cdots$", GREY),
-        (6.65, "$x_{N-1}$", GREY), (8.6, "$x_N=x$", INK),
-    )  # fmt: skip
+        (0.8, "$z=x_0$", LATENT),
+        (2.75, "$x_1$", GREY),
+        (4.7, r"$\cdots$", GREY),
+        (6.65, "$x_{N-1}$", GREY),
+        (8.6, "$x_N=x$", INK),
+    )
     for x, text, colour in places:
         box(ax, x, 1.15, text, colour, width=1.15, height=0.8, size=13)
     for (left, *_), (right, *_), i in zip(places[:-1], places[1:], ("1", "2", "{N-1}", "N"), strict=True):

@@ -77,6 +77,10 @@ def scatter_by_class(
         ax.scatter(*chosen.T, s=6, color=palette(int(c) % 10), alpha=0.6, linewidths=0)
         name = str(c) if names is None else names[int(c)]
         ax.annotate(
-            name, tuple(np.median(chosen, axis=0)), ha="center", va="center", weight="bold",
+            name,
+            tuple(np.median(chosen, axis=0)),
+            ha="center",
+            va="center",
+            weight="bold",
             bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": palette(int(c) % 10), "alpha": 0.85},
-        )  # fmt: skip
+        )

@@ -38,10 +38,15 @@ def vae_structure() -> Figure:
     box(ax, 7.4, 1.5, "$P$\ndecoder", DECODER, width=1.3, height=0.95)
     ax.text(5.35, 2.5, r"$\varepsilon\sim\mathcal{N}(0,I)$", ha="center", va="center", size=12)
     for start, end in [
-        ((0.5, 1.5), (0.93, 1.5)), ((2.27, 1.65), (2.95, 1.9)), ((2.27, 1.35), (2.95, 1.1)),
-        ((3.95, 1.9), (4.55, 1.65)), ((3.95, 1.1), (4.55, 1.35)), ((5.35, 2.33), (5.35, 1.88)),
-        ((6.15, 1.5), (6.73, 1.5)), ((8.07, 1.5), (8.67, 1.5)),
-    ]:  # fmt: skip
+        ((0.5, 1.5), (0.93, 1.5)),
+        ((2.27, 1.65), (2.95, 1.9)),
+        ((2.27, 1.35), (2.95, 1.1)),
+        ((3.95, 1.9), (4.55, 1.65)),
+        ((3.95, 1.1), (4.55, 1.35)),
+        ((5.35, 2.33), (5.35, 1.88)),
+        ((6.15, 1.5), (6.73, 1.5)),
+        ((8.07, 1.5), (8.67, 1.5)),
+    ]:
         arrow(ax, start, end)
     ax.text(3.45, 0.35, r"$\mathrm{KL}(q(z|x)\,\|\,p(z))$", ha="center", color=ENCODER, size=12)
     ax.text(7.9, 0.35, r"$-\ln p(x|z)$", ha="center", color=DECODER, size=12)
@@ -67,9 +72,13 @@ def stacked_lengths(bars: Mapping[str, Sequence[tuple[str, float, str]]], unit: 
             ax.barh(row, length, left=start, height=0.62, color=colour, alpha=0.45, ec="white")
             wide = length > 0.22 * longest
             ax.annotate(
-                f"{label}  {length:.1f}", (start + length / 2, row - (0 if wide else 0.36)), ha="center",
-                va="center" if wide else "bottom", color=INK, size=10,
-            )  # fmt: skip
+                f"{label}  {length:.1f}",
+                (start + length / 2, row - (0 if wide else 0.36)),
+                ha="center",
+                va="center" if wide else "bottom",
+                color=INK,
+                size=10,
+            )
             start += length
     ax.set(yticks=range(len(bars)), yticklabels=list(bars), xlabel=unit, ylim=(len(bars) - 0.5, -0.75))
     return figure

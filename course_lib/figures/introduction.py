@@ -18,10 +18,13 @@ FAMILIES = (
     ("Normalizing flow\n(chapter 3)", ("$f(x)$", "$z$", "$g(z)$"), "exact", "$z$, then $x$", "as large as $x$"),
     ("Auto-encoder\n(chapter 4)", ("$h(x)$", "$h$", r"$\hat x(h)$"), "none", "none", "small"),
     (
-        "Variational\nauto-encoder\n(chapter 5)", ("$q(z|x)$", "$z$", "$p(x|z)$"),
-        "lower bound", "$z$, then $x$", "small, with a prior",
+        "Variational\nauto-encoder\n(chapter 5)",
+        ("$q(z|x)$", "$z$", "$p(x|z)$"),
+        "lower bound",
+        "$z$, then $x$",
+        "small, with a prior",
     ),
-)  # fmt: skip
+)
 
 
 def family_map() -> Figure:

@@ -84,9 +84,14 @@ class Coupling(Bijection):
     """
 
     def __init__(
-        self, mask: ArrayLike | Sequence, hidden_sizes: Sequence[int], *, transformer: Transformer | None = None,
-        num_context: int = 0, rngs: nnx.Rngs,
-    ):  # fmt: skip
+        self,
+        mask: ArrayLike | Sequence,
+        hidden_sizes: Sequence[int],
+        *,
+        transformer: Transformer | None = None,
+        num_context: int = 0,
+        rngs: nnx.Rngs,
+    ):
         given = np.asarray(mask)
         if given.ndim != 1 or set(given.tolist()) != {0, 1}:
             raise ValueError(

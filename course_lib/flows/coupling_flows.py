@@ -56,9 +56,16 @@ class SplineFlow(Flow):
     """
 
     def __init__(
-        self, num_dims: int, num_layers: int, hidden_sizes: Sequence[int], *,
-        num_bins: int = 8, bound: float | int = 5.0, num_context: int = 0, rngs: nnx.Rngs,
-    ):  # fmt: skip
+        self,
+        num_dims: int,
+        num_layers: int,
+        hidden_sizes: Sequence[int],
+        *,
+        num_bins: int = 8,
+        bound: float | int = 5.0,
+        num_context: int = 0,
+        rngs: nnx.Rngs,
+    ):
         settings = {"transformer": SplineTransformer(num_bins, float(bound)), "num_context": num_context, "rngs": rngs}
         layers = alternating_layers(lambda m: Coupling(m, hidden_sizes, **settings), num_dims, num_layers)
         super().__init__(num_dims, layers)

@@ -35,18 +35,28 @@ class MaskedAutoregressive(Bijection):
     """
 
     def __init__(
-        self, num_dims: int, hidden_sizes: Sequence[int], *, ordering: ArrayLike | Sequence | None = None,
-        transformer: Transformer | None = None, num_context: int = 0,
-        activation: Callable[[Array], Array] = jnp.tanh, rngs: nnx.Rngs,
-    ):  # fmt: skip
+        self,
+        num_dims: int,
+        hidden_sizes: Sequence[int],
+        *,
+        ordering: ArrayLike | Sequence | None = None,
+        transformer: Transformer | None = None,
+        num_context: int = 0,
+        activation: Callable[[Array], Array] = jnp.tanh,
+        rngs: nnx.Rngs,
+    ):
         whole_number(num_dims, "num_dims")
         order = require_permutation(np.arange(num_dims) if ordering is None else np.asarray(ordering), num_dims)
         self.num_dims, self.num_context = num_dims, num_context
         self.ordering, self.transformer = Fixed(jnp.asarray(order)), transformer or AffineTransformer()
         self.conditioner = MaskedNetwork(
-            made_degrees(order, hidden_sizes), self.transformer.num_parameters, activation=activation,
-            num_context=num_context, start_at_zero=True, rngs=rngs,
-        )  # fmt: skip
+            made_degrees(order, hidden_sizes),
+            self.transformer.num_parameters,
+            activation=activation,
+            num_context=num_context,
+            start_at_zero=True,
+            rngs=rngs,
+        )
 
     def parameters(self, t: Points, context: Context = None) -> Parameters:
         """θ_i of each coordinate, computed from those before it."""
@@ -110,9 +120,15 @@ class MAF(Flow):
     layer_type = MaskedAutoregressive
 
     def __init__(
-        self, num_dims: int, num_layers: int, hidden_sizes: Sequence[int], *,
-        stacked: bool = True, rngs: nnx.Rngs, **options: Any,
-    ):  # fmt: skip
+        self,
+        num_dims: int,
+        num_layers: int,
+        hidden_sizes: Sequence[int],
+        *,
+        stacked: bool = True,
+        rngs: nnx.Rngs,
+        **options: Any,
+    ):
         whole_number(num_layers, "num_layers")
         orders = [np.arange(num_dims)[:: 1 if i % 2 == 0 else -1] for i in range(num_layers)]
         build = lambda order: self.layer_type(num_dims, hidden_sizes, ordering=order, rngs=rngs, **options)  # noqa: E731

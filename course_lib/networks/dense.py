@@ -18,9 +18,13 @@ def linear(inputs: int, outputs: int, rngs: nnx.Rngs, *, start_at_zero: bool = F
 
 
 def dense(
-    sizes: Sequence[int], rngs: nnx.Rngs, *, activation: Callable[[Array], Array] = jax.nn.relu,
-    activate_last: bool = False, start_at_zero: bool = False,
-) -> nnx.Sequential:  # fmt: skip
+    sizes: Sequence[int],
+    rngs: nnx.Rngs,
+    *,
+    activation: Callable[[Array], Array] = jax.nn.relu,
+    activate_last: bool = False,
+    start_at_zero: bool = False,
+) -> nnx.Sequential:
     """x ↦ a(… a(x W_1 + b_1) …) W_L + b_L: layers of these sizes, with the activation a between each two.
 
     Args:

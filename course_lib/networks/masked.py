@@ -33,9 +33,13 @@ class MaskedLinear(nnx.Module):
     """
 
     def __init__(
-        self, mask: Float[Array, "inputs outputs"], *, num_classes: int | None = None, start_at_zero: bool = False,
+        self,
+        mask: Float[Array, "inputs outputs"],
+        *,
+        num_classes: int | None = None,
+        start_at_zero: bool = False,
         rngs: nnx.Rngs,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.kernel = nnx.Param((zeros if start_at_zero else fan_in_normal)(rngs.params(), mask.shape))
         self.bias = nnx.Param(zeros(None, mask.shape[1:]))
         self.mask = Fixed(mask)
@@ -63,10 +67,18 @@ class MaskedNetwork(nnx.Module):
     """
 
     def __init__(
-        self, degrees: Sequence[ArrayLike], outputs: int = 1, *, direct: bool = False,
-        activation: Callable[[Array], Array] = jax.nn.relu, num_classes: int | None = None, num_context: int = 0,
-        start_at_zero: bool = False, layer_type: type[MaskedLinear] = MaskedLinear, rngs: nnx.Rngs,
-    ) -> None:  # fmt: skip
+        self,
+        degrees: Sequence[ArrayLike],
+        outputs: int = 1,
+        *,
+        direct: bool = False,
+        activation: Callable[[Array], Array] = jax.nn.relu,
+        num_classes: int | None = None,
+        num_context: int = 0,
+        start_at_zero: bool = False,
+        layer_type: type[MaskedLinear] = MaskedLinear,
+        rngs: nnx.Rngs,
+    ) -> None:
         self.outputs, self.direct, self.activation = outputs, direct and len(degrees) > 1, activation
         self.degrees = nnx.List([Fixed(jnp.asarray(m)) for m in degrees])
         *masks, last = self.masks()
@@ -83,13 +95,15 @@ class MaskedNetwork(nnx.Module):
         return [*masks, jnp.repeat(last, self.outputs, axis=1)]
 
     def __call__(
-        self, x: Float[Array, "*batch d"], label: Int[Array, "*batch"] | None = None,
+        self,
+        x: Float[Array, "*batch d"],
+        label: Int[Array, "*batch"] | None = None,
         context: Float[Array, "*batch c"] | None = None,
-    ) -> Float[Array, "*batch d outputs"]:  # fmt: skip
+    ) -> Float[Array, "*batch d outputs"]:
         h, depth = x, len(self.layers)
         for number, layer in enumerate(self.layers, start=1):
             h = layer(jnp.concatenate([h, x], axis=-1) if self.direct and number == depth else h, label)
-            if number == 1 and self.context_kernel is not None:
+            if number == 1 and self.context_kernel is not None and context is not None:
                 h = h + context @ self.context_kernel[...]
             h = self.activation(h) if number < depth else h
         return h.reshape(*x.shape, self.outputs)

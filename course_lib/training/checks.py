@@ -14,9 +14,14 @@ from course_lib.validation import as_floats, refuse_bad_values, require_finite, 
 
 
 def checked(
-    model: nnx.Module, data: Any, validation: Any, epochs: int, batch_size: int, patience: int | None,
+    model: nnx.Module,
+    data: Any,
+    validation: Any,
+    epochs: int,
+    batch_size: int,
+    patience: int | None,
     validation_loss: Loss | None,
-) -> tuple[Any, Any, int]:  # fmt: skip
+) -> tuple[Any, Any, int]:
     """Data and validation as JAX arrays, and the number of examples. Raises: ValueError: see `fit`."""
     for name, value in {"epochs": epochs, "batch_size": batch_size, "patience": patience}.items():
         if value is not None:
@@ -68,8 +73,11 @@ def require_optimizer(optimizer: Any) -> optax.GradientTransformation:
 
 def require_finite_parameters(params: Any) -> None:
     """Raises ValueError for NaN or infinite parameters, and names them."""
-    bad = [jax.tree_util.keystr(path) for path, x in jax.tree_util.tree_leaves_with_path(nnx.as_pure(params))
-           if not np.isfinite(np.asarray(x, float)).all()]  # fmt: skip
+    bad = [
+        jax.tree_util.keystr(path)
+        for path, x in jax.tree_util.tree_leaves_with_path(nnx.as_pure(params))
+        if not np.isfinite(np.asarray(x, float)).all()
+    ]
     if bad:
         raise ValueError(
             f"before the first step, {len(bad)} parameters of the model hold NaN or infinite values: "

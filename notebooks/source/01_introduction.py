@@ -38,10 +38,11 @@ import optax
 from course_lib import notebook
 from course_lib.data import binarize, digits_8x8, flatten, mnist_5k
 from course_lib.exercises import exercise
-from course_lib.explorers.class_sampler import class_sampler_explorer
-from course_lib.explorers.row_reader import row_reader_explorer
+from course_lib.explorers.scenes.class_sampler import class_sampler_explorer
+from course_lib.explorers.scenes.row_reader import row_reader_explorer
 from course_lib.figures import autoencoders, introduction, style
 from course_lib.figures.images import image_grid, image_rows
+from course_lib.probability import mean_and_error
 
 notebook.start()
 
@@ -504,11 +505,7 @@ introduction.accuracy_against_labels(ax, sizes, curves)
 
 
 # %%
-def paired(difference):
-    return difference.mean(axis=1), difference.std(axis=1, ddof=1) / np.sqrt(difference.shape[1])
-
-
-for n, mean, error in zip(sizes, *paired(many - few), strict=True):
+for n, mean, error in zip(sizes, *mean_and_error(many - few, axis=1), strict=True):
     print(f"{n:5d} labels: unlabelled images add {100 * mean:+5.1f} ± {100 * error:.1f} points")
 
 # %% [markdown]
@@ -556,7 +553,7 @@ legend = ax.legend(loc="upper right", fontsize=9)
 # %%
 i = sizes.index(320)
 for num_styles in (6, 1):
-    change, error = (100 * float(v[i]) for v in paired(semi[num_styles][1] - semi[num_styles][0]))
+    change, error = (100 * float(v[i]) for v in mean_and_error(semi[num_styles][1] - semi[num_styles][0], axis=1))
     nats = float(np.mean(semi[num_styles][3, i] - semi[num_styles][2, i]))
     print(f"styles a class: {num_styles}   accuracy {change:+.1f} ± {error:.1f} points   log p(x) {nats:+.1f} nats")
 

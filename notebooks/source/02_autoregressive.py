@@ -34,12 +34,12 @@ from course_lib.autoregressive import (
     negative_log_likelihood,
 )
 from course_lib.exercises import exercise
-from course_lib.explorers.generation import generation_explorer
-from course_lib.explorers.masks import mask_explorer
+from course_lib.explorers.scenes.generation import generation_explorer
+from course_lib.explorers.scenes.masks import mask_explorer
 from course_lib.figures.images import image_grid, image_rows
 from course_lib.figures.style import BLUE, GREEN, GREY, RED
 from course_lib.networks import allowed_dependencies, is_autoregressive, made_degrees, made_masks
-from course_lib.probability import bits_per_dim, nats_to_bits, normal_log_prob
+from course_lib.probability import bits_per_dim, mean_and_error, nats_to_bits, normal_log_prob
 from course_lib.training import fit
 
 notebook.start()
@@ -166,8 +166,8 @@ scores = {}
 
 def report(name, log_p):
     scores[name] = -log_p
-    error = scores[name].std() / len(log_p) ** 0.5
-    print(f"{name:<22}{scores[name].mean():6.2f} ± {error:.2f} nats")
+    mean, error = mean_and_error(scores[name])  # s / √n, s the standard deviation of n digits
+    print(f"{name:<22}{mean:6.2f} ± {error:.2f} nats")
 
 
 ink = (x_train.sum(axis=0) + 1) / (len(x_train) + 2)  # one digit of each kind added: no pixel is impossible
@@ -612,7 +612,7 @@ print("allowed entries that are not 0:  ", int((found & allowed).sum()), "of", i
 # %% alt="Horizontal bars of the test negative log-likelihood with standard errors. Independent pixels are by far the worst at almost 25 nats, FVSBN is near 18, NADE and MADE are lower, near 17 and close together."
 names = list(scores)[::-1]
 means = [float(scores[n].mean()) for n in names]
-plt.barh(names, means, xerr=[float(scores[n].std() / 300**0.5) for n in names], color=[BLUE] * 3 + [GREY], height=0.6)
+plt.barh(names, means, xerr=[mean_and_error(scores[n])[1] for n in names], color=[BLUE] * 3 + [GREY], height=0.6)
 _ = plt.gca().set(xlabel="test negative log-likelihood [nats]", xlim=(0, 27))
 
 # %% [markdown]
@@ -623,7 +623,8 @@ _ = plt.gca().set(xlabel="test negative log-likelihood [nats]", xlim=(0, 27))
 # %%
 def compare(name, other):
     difference = scores[name] - scores[other]
-    print(f"{name} minus {other}: {difference.mean():+.2f} ± {difference.std() / len(difference) ** 0.5:.2f} nats")
+    mean, error = mean_and_error(difference)
+    print(f"{name} minus {other}: {mean:+.2f} ± {error:.2f} nats")
 
 
 compare("FVSBN", "independent pixels")
@@ -797,7 +798,8 @@ log_ps = jnp.stack([model.log_prob(x_test) for model in members.values()])
 log_ps_starts = jnp.stack([model.log_prob(x_test) for model in other_starts])
 for y, group, colour in ((1, log_ps, BLUE), (0, log_ps_starts, GREY)):
     heights = y + 0.2 * np.arange(4)[::-1]
-    plt.errorbar(-group.mean(axis=1), heights, xerr=group.std(axis=1) / 300**0.5, fmt="o", color=colour)
+    mean, error = mean_and_error(-group, axis=1)
+    plt.errorbar(mean, heights, xerr=error, fmt="o", color=colour)
     print(f"spread (standard deviation) {group.mean(axis=1).std(ddof=1):.2f} nats")
 for name, x, y in zip(members, -log_ps.mean(axis=1), 1 + 0.2 * np.arange(4)[::-1], strict=True):
     plt.annotate(name, (float(x), y), xytext=(4, 3), textcoords="offset points", size=9)
@@ -884,7 +886,7 @@ fair = jnp.concatenate(
 log_p = ensemble_log_prob(jnp.stack([m.log_prob(fair) for m in members.values()]))
 wrong_log_p = chain_rule_log_prob(fair, sum(m.conditional_logits(fair) for m in members.values()) / 4)
 ratio = jnp.exp(wrong_log_p - log_p)
-mass, error = ratio.mean(), ratio.std() / len(ratio) ** 0.5
+mass, error = mean_and_error(ratio)
 print(f"total 'probability': {mass:.1f} ± {error:.1f}, which flatters every digit by {jnp.log(mass):.2f} nats")
 print(
     f"divided by it: {scores['logits'].mean() + jnp.log(mass):.2f} nats; ensemble: {scores['4 orderings'].mean():.2f} nats"
@@ -1009,7 +1011,8 @@ size = {
 print(f"{'':<20}{'test nats':>14}{'bits per pixel':>16}{'parameters':>12}")
 for name in sorted(size, key=lambda name: scores[name].mean()):
     nats = scores[name]
-    row = f"{name:<20}{nats.mean():7.2f} ± {nats.std() / 300**0.5:.2f}{bits_per_dim(nats.mean(), 64):14.3f}"
+    mean, error = mean_and_error(nats)
+    row = f"{name:<20}{mean:7.2f} ± {error:.2f}{bits_per_dim(mean, 64):14.3f}"
     print(f"{row}{size[name]:14,}")
 
 # %% [markdown]

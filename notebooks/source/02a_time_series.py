@@ -30,9 +30,10 @@ from course_lib import notebook
 from course_lib.autoregressive import ArNet, LinearAr, ar_net_loss, lag_matrix, least_squares, yule_walker
 from course_lib.autoregressive import symmetric_total_percentage_error as stpe
 from course_lib.exercises import exercise
-from course_lib.explorers.ar2_triangle import ar2_triangle_explorer
+from course_lib.explorers.scenes.ar2_triangle import ar2_triangle_explorer
 from course_lib.figures.style import BLUE, GREEN, GREY, INK, LIGHT, ORANGE, RED
-from course_lib.training import fit
+from course_lib.probability import mean_and_error
+from course_lib.training import cosine_adam, fit
 
 notebook.start()
 
@@ -557,8 +558,8 @@ print(f"standard error for 100 independent years: {100 * np.sqrt(0.8 * 0.2 / 100
 dense = LinearAr(np.array([0.2, 0.3, -0.5]))
 series, new = dense.sample(jax.random.key(5), (2, 10_000))
 data = (lag_matrix(series[:1000], 3), series[3:1000])
-network, schedule = ArNet(3, rngs=nnx.Rngs(0)), optax.cosine_decay_schedule(0.03, 1500)
-fit(network, ar_net_loss, data, key=jax.random.key(6), epochs=100, batch_size=64, optimizer=optax.adam(schedule))
+network, settings = ArNet(3, rngs=nnx.Rngs(0)), {"key": jax.random.key(6), "epochs": 100, "batch_size": 64}
+fit(network, ar_net_loss, data, optimizer=cosine_adam(0.03, steps=1500), **settings)
 predictions = {
     "true": (dense.coefficients, dense.predict(new)),
     "classic AR": (least_squares(series[:1000], 3).coefficients, least_squares(series[:1000], 3).predict(new)),
@@ -618,7 +619,7 @@ series = LinearAr(true_weights).sample(jax.random.key(0), (10, 1000))
 lags, target = jnp.array(lag_matrix(series, 20)), jnp.array(series[:, 20:])
 strengths = jnp.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.8])
 steps = 2000
-optimizer = optax.adam(optax.cosine_decay_schedule(0.03, steps))
+optimizer = cosine_adam(0.03, steps)
 graph, start = nnx.split(ArNet(20, rngs=nnx.Rngs(0)))
 
 
@@ -653,7 +654,7 @@ error = np.array([[stpe(w, true_weights) for w in row] for row in weights])
 classic = np.array([least_squares(x, 20).coefficients for x in series])
 classic_error = np.array([stpe(w, true_weights) for w in classic])
 x = np.arange(len(strengths))
-plt.errorbar(x, error.mean(axis=0), error.std(axis=0, ddof=1) / np.sqrt(10), color=RED, marker="o", label="AR-Net")
+plt.errorbar(x, *mean_and_error(error), color=RED, marker="o", label="AR-Net")
 plt.axhline(classic_error.mean(), color=GREEN, label="classic AR")
 for paper in (18.3, 3.2):
     plt.axhline(paper, color=GREY, ls=":", label="paper's two numbers" if paper > 10 else None)
@@ -666,7 +667,8 @@ apart = [stpe(w, c) for w, c in zip(weights[:, 0], classic, strict=True)]
 print(f"AR-Net without penalty against least squares: sTPE {np.mean(apart):.0f}")
 best = error.mean(axis=0).argmin()
 for name, e in {"classic AR": classic_error, f"AR-Net, λ = {strengths[best]:.1f}": error[:, best]}.items():
-    print(f"{name:<18}sTPE {e.mean():4.1f} ± {e.std(ddof=1) / np.sqrt(10):.1f}")
+    percent, percent_error = mean_and_error(e)
+    print(f"{name:<18}sTPE {percent:4.1f} ± {percent_error:.1f}")
 
 # %% [markdown]
 # Claim 3 holds, too. (Ours are means of ten series. Classic AR errs a little more here than in the paper.)
@@ -720,7 +722,8 @@ rivals = {
 for name, found in rivals.items():
     truth = true_weights[[0, 2, 9]] if len(found[0]) == 3 else true_weights
     e = np.array([stpe(w, truth) for w in found])
-    print(f"{name:<36}sTPE {e.mean():4.1f} ± {e.std(ddof=1) / np.sqrt(10):.1f}")
+    percent, percent_error = mean_and_error(e)
+    print(f"{name:<36}sTPE {percent:4.1f} ± {percent_error:.1f}")
 
 # %% [markdown]
 # Least squares, fitted twice, does nearly as well as if it knew the lags, and needs no $\lambda$. AR-Net beats the Lasso.

@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 from flax import nnx
 
 from course_lib import data, notebook
@@ -32,15 +31,15 @@ from course_lib.autoregressive import (
 )
 from course_lib.distributions import LogisticMixture
 from course_lib.exercises import exercise
-from course_lib.explorers.receptive_field import receptive_field_explorer
+from course_lib.explorers.scenes.receptive_field import receptive_field_explorer
 from course_lib.figures.autoregressive import matrices
 from course_lib.figures.images import image_grid, image_rows
 from course_lib.figures.receptive_field import receptive_fields
 from course_lib.figures.style import BLUE
 from course_lib.figures.training import learning_curves
 from course_lib.networks import causal_convolution
-from course_lib.probability import bits_per_dim
-from course_lib.training import fit
+from course_lib.probability import bits_per_dim, mean_and_error
+from course_lib.training import cosine_adam, fit
 
 notebook.start()
 
@@ -265,7 +264,7 @@ x_train, x_valid, x_test = (data.binarize(part.images) for part in (digits.train
 
 def train(model, examples, validation, epochs, rate, batch_size=64):
     steps = epochs * (len(jax.tree.leaves(examples)[0]) // batch_size)
-    optimizer = optax.adam(optax.cosine_decay_schedule(rate, steps))  # the rate falls to 0 along half a cosine
+    optimizer = cosine_adam(rate, steps)  # the rate falls to 0 along half a cosine
     settings = {"key": jax.random.key(0), "batch_size": batch_size, "validation": validation}
     return fit(model, negative_log_likelihood, examples, epochs=epochs, optimizer=optimizer, **settings)
 
@@ -294,10 +293,11 @@ scores = {
 scores = {name: np.asarray(nats) for name, nats in scores.items()}
 for (name, nats), model in zip(scores.items(), (made, single, pixelcnn), strict=True):
     size = sum(p.size for p in jax.tree.leaves(nnx.state(model, nnx.Param)))
-    print(f"{name:<11}{nats.mean():6.2f} ± {nats.std() / 300**0.5:.2f} nats, {size:6,} parameters")
+    mean, error = mean_and_error(nats)
+    print(f"{name:<11}{mean:6.2f} ± {error:.2f} nats, {size:6,} parameters")
 for name in ("MADE", "one stack"):
-    difference = scores["two stacks"] - scores[name]
-    print(f"two stacks minus {name}: {difference.mean():+.2f} ± {difference.std() / 300**0.5:.2f} nats")
+    mean, error = mean_and_error(scores["two stacks"] - scores[name])
+    print(f"two stacks minus {name}: {mean:+.2f} ± {error:.2f} nats")
 
 # %% [markdown]
 # The paired differences decide, as in chapter 2. The blind spot costs something. MADE stays ahead: these digits are
@@ -390,8 +390,8 @@ def counted_log_prob(train_images, images, levels):
 
 
 def bits(log_p, num_pixels):
-    each = np.asarray(bits_per_dim(-log_p, num_pixels))
-    return f"{each.mean():.3f} ± {each.std() / len(each) ** 0.5:.3f} bits per dimension"
+    mean, error = mean_and_error(bits_per_dim(-log_p, num_pixels))
+    return f"{mean:.3f} ± {error:.3f} bits per dimension"
 
 
 print(f"no model            {np.log2(17):.3f}")

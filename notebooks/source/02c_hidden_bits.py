@@ -36,7 +36,7 @@ from course_lib.autoregressive import (
 from course_lib.exercises import exercise
 from course_lib.figures.images import image_grid
 from course_lib.figures.style import GREY
-from course_lib.probability import bits_per_dim
+from course_lib.probability import bits_per_dim, mean_and_error
 from course_lib.training import fit
 
 notebook.start()
@@ -57,7 +57,8 @@ scores = {}
 
 def report(name, log_p):
     scores[name] = -log_p
-    print(f"{name:<20}{scores[name].mean():6.2f} ± {scores[name].std() / len(log_p) ** 0.5:.2f} nats")
+    mean, error = mean_and_error(scores[name])
+    print(f"{name:<20}{mean:6.2f} ± {error:.2f} nats")
 
 
 # %% [markdown]
@@ -136,8 +137,8 @@ exact = jax.grad(lambda a: (f_table * jnp.exp(chain_rule_log_prob(every_h, a))).
 h, mirror = antithetic_bits(jax.random.key(0), jnp.broadcast_to(logits, (20_000, 3)))
 f = lambda h: f_table[(h @ jnp.array([4, 2, 1])).astype(int)]  # noqa: E731
 slopes = disarm_slope(logits, h, mirror, f(h), f(mirror))
-for j in range(3):
-    print(f"exact {exact[j]:6.3f}   estimated {slopes[:, j].mean():6.3f} ± {slopes[:, j].std() / 20_000**0.5:.3f}")
+for right, mean, error in zip(exact, *mean_and_error(slopes), strict=True):
+    print(f"exact {right:6.3f}   estimated {mean:6.3f} ± {error:.3f}")
 
 # %% [markdown]
 # It does, within its errors.
@@ -257,16 +258,13 @@ report("MADE", made.log_prob(x_test))
 report("independent pixels", chain_rule_log_prob(x_test, baseline_logits))
 print(f"\n{'':<20}{'test nats':>14}{'bits per pixel':>16}")
 for name in sorted(scores, key=lambda name: scores[name].mean()):
-    nats = scores[name]
+    mean, error = mean_and_error(scores[name])
     kind = "bound" if "bound" in name else "exact"
-    error = nats.std() / len(nats) ** 0.5
-    print(f"{name:<20}{nats.mean():7.2f} ± {error:.2f}{bits_per_dim(nats.mean(), 64):14.3f}   {kind}")
+    print(f"{name:<20}{mean:7.2f} ± {error:.2f}{bits_per_dim(mean, 64):14.3f}   {kind}")
 
 # %%
-difference = scores["DARN, exact"] - scores["MADE"]
-print(
-    f"DARN minus MADE, digit by digit: {difference.mean():+.2f} ± {difference.std() / len(difference) ** 0.5:.2f} nats"
-)
+mean, error = mean_and_error(scores["DARN, exact"] - scores["MADE"])
+print(f"DARN minus MADE, digit by digit: {mean:+.2f} ± {error:.2f} nats")
 
 # %% [markdown]
 # With silent bits DARN is about a MADE. With bits that speak, $p(x)$ is a mixture of 256 models of the pixels, and it gains

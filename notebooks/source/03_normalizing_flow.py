@@ -32,14 +32,14 @@ from course_lib import notebook
 from course_lib.data import toy_density
 from course_lib.exercises import exercise
 from course_lib.explorers import Axis, Panel, Polygons, Slider, explore
-from course_lib.explorers.change_of_variables import change_of_variables_explorer
-from course_lib.explorers.coupling_steps import coupling_steps_explorer
-from course_lib.explorers.flow_layers import flow_layers_explorer
+from course_lib.explorers.scenes.change_of_variables import change_of_variables_explorer
+from course_lib.explorers.scenes.coupling_steps import coupling_steps_explorer
+from course_lib.explorers.scenes.flow_layers import flow_layers_explorer
 from course_lib.figures import flows as draw
 from course_lib.figures.style import BLUE, GREEN, GREY, RED
 from course_lib.flows import Affine, AffineTransformer, Chain, Coupling, Flow, RealNVP
-from course_lib.probability import standard_normal_log_prob
-from course_lib.training import fit
+from course_lib.probability import mean_and_error, standard_normal_log_prob
+from course_lib.training import cosine_adam, fit
 
 notebook.start()
 
@@ -617,10 +617,10 @@ print(f"before the step {before:.3f}, after it {after:.3f} nats on the same batc
 
 # %% again="it trains the same flow for 32 epochs more"
 epochs, batch_size = 32, 256
-schedule = optax.cosine_decay_schedule(2e-3, epochs * (len(train) // batch_size))
+optimizer = cosine_adam(2e-3, steps=epochs * (len(train) // batch_size))
 history = fit(
     flow, negative_log_likelihood, train, key=jax.random.key(4), epochs=epochs, batch_size=batch_size,
-    optimizer=optax.adam(schedule), validation=validation,
+    optimizer=optimizer, validation=validation,
 )  # fmt: skip
 
 # %% alt="Training and validation loss fall steeply in the first epochs and then level off slightly above a dashed line, the entropy of the data."
@@ -648,7 +648,7 @@ dots = axes[2].scatter(*flow_samples[:2000].T, s=2, color=RED)
 
 # %%
 log_p, log_p_flow = target.log_prob(test), flow.log_prob(test)
-gap, error = (log_p - log_p_flow).mean(), (log_p - log_p_flow).std() / jnp.sqrt(len(test))
+gap, error = mean_and_error(log_p - log_p_flow)
 print(f"held-out loss {-log_p_flow.mean():.3f} nats, entropy {target.entropy():.3f} nats")
 print(f"KL(p, flow) = {gap:.3f} ± {error:.3f} nats")
 
@@ -776,8 +776,8 @@ def gap_of(model):
 
 
 def train_briefly(model, data, epochs):
-    schedule = optax.cosine_decay_schedule(2e-3, epochs * (len(data) // 256))
-    settings = {"epochs": epochs, "batch_size": 256, "optimizer": optax.adam(schedule)}
+    optimizer = cosine_adam(2e-3, epochs * (len(data) // 256))
+    settings = {"epochs": epochs, "batch_size": 256, "optimizer": optimizer}
     return fit(model, negative_log_likelihood, data, key=jax.random.key(7), **settings)
 
 

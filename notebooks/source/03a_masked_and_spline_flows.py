@@ -23,14 +23,13 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 from flax import nnx
 from jax.scipy import stats
 
 # %%
 from course_lib import data, flows, notebook
 from course_lib.exercises import exercise
-from course_lib.explorers.spline_knots import spline_knots_explorer
+from course_lib.explorers.scenes.spline_knots import spline_knots_explorer
 from course_lib.figures.flows import jacobian_picture
 from course_lib.figures.images import image_rows
 from course_lib.figures.style import BLUE, GREY, RED
@@ -46,8 +45,8 @@ from course_lib.flows import (
     negative_log_likelihood,
     rational_quadratic_forward,
 )
-from course_lib.probability import bits_per_dim
-from course_lib.training import fit
+from course_lib.probability import bits_per_dim, mean_and_error
+from course_lib.training import cosine_adam, fit
 
 notebook.start()
 
@@ -158,7 +157,7 @@ arch, arch_test = jnp.split(draw_arch(jax.random.key(2), 26_000), [16_000])
 def train(model, examples, epochs, rate=5e-3, loss=negative_log_likelihood, batch_size=256, validation=None):
     steps = epochs * (len(jax.tree.leaves(examples)[0]) // batch_size)
     settings = {"key": jax.random.key(0), "epochs": epochs, "batch_size": batch_size, "validation": validation}
-    return fit(model, loss, examples, optimizer=optax.adam(optax.cosine_decay_schedule(rate, steps)), **settings)
+    return fit(model, loss, examples, optimizer=cosine_adam(rate, steps), **settings)
 
 
 # %% [markdown]
@@ -188,7 +187,8 @@ _ = axes[0].set(xlabel="$x_1$", ylabel="$x_2$")
 
 # %%
 def with_error(values, unit="nats"):
-    return f"{values.mean():.3f} ± {values.std() / len(values) ** 0.5:.3f} {unit}"
+    mean, error = mean_and_error(values)
+    return f"{mean:.3f} ± {error:.3f} {unit}"
 
 
 def gap(model, x, exact):

@@ -52,10 +52,11 @@ from course_lib.flows import (
 from course_lib.probability import (
     effective_sample_size,
     iwae_bound,
+    mean_and_error,
     normal_log_prob,
     standard_normal_log_prob,
 )
-from course_lib.training import fit
+from course_lib.training import cosine_adam, fit
 
 notebook.start()
 
@@ -127,7 +128,8 @@ print(f"quadrature:  ln Z = {logsumexp(log_tilted(square)) + log_cell:.3f}")
 nothing = Affine(shift=jnp.zeros(2), scale=jnp.ones(2))
 _, log_w = weighted_draws(nothing, log_tilted, fresh)
 log_Z = np.log(14 * np.pi) - half_log_det
-print(f"ln Z - bound:             {log_Z - log_w.mean():.3f} ± {log_w.std() / log_w.size**0.5:.3f}")
+gap, error = mean_and_error(log_Z - log_w)
+print(f"ln Z - bound:             {gap:.3f} ± {error:.3f}")
 print(f"KL(N(0, I) || target):    {0.5 * (np.trace(precision) - 2) - half_log_det:.3f}")
 
 
@@ -147,7 +149,7 @@ print(f"gradient, factors 7, 700: {[np.asarray(slope(factor)).round(4).tolist() 
 def trained(bijection, log_target, key, steps=3000, rate=0.01):
     """A copy of the bijection, after `steps` steps of Adam up the bound."""
     graph, start, rest = nnx.split(bijection, nnx.Param, ...)
-    adam = optax.adam(optax.cosine_decay_schedule(rate, steps))
+    adam = cosine_adam(rate, steps)
 
     def step(carry, key):
         params, state = carry
@@ -655,7 +657,7 @@ chance = np.asarray(bimodal, np.float64).ravel()
 cells = square.reshape(-1, 2)[rng.choice(chance.size, 20_000, p=chance / chance.sum())]
 two_modes = cells + rng.uniform(-0.025, 0.025, cells.shape)  # spread over the cell
 covering = MAF(2, 4, [32], rngs=nnx.Rngs(0))
-decay = optax.adam(optax.cosine_decay_schedule(0.005, 25 * 78))
+decay = cosine_adam(0.005, 25 * 78)
 fit(
     covering,
     negative_log_likelihood,
@@ -745,7 +747,7 @@ amortized = {
     name: RealNVP(2, 6, [64], num_context=3, rngs=nnx.Rngs(0), stacked=True) for name in ("reverse", "forward")
 }
 settings = {"key": jax.random.key(12), "epochs": 10, "batch_size": 256, "progress": False}
-settings["optimizer"] = optax.adam(optax.cosine_decay_schedule(0.003, 10 * 156))
+settings["optimizer"] = cosine_adam(0.003, 10 * 156)
 fit(amortized["reverse"], negative_bound, x_train, **settings)
 fit(amortized["forward"], conditional_negative_log_likelihood, (z_train, x_train), **settings)
 

@@ -36,13 +36,13 @@ from course_lib.autoencoders import (
 )
 from course_lib.exercises import exercise
 from course_lib.explorers import dense_layers
-from course_lib.explorers.interpolation import interpolation_explorer
-from course_lib.explorers.latent_plane import latent_plane_explorer
+from course_lib.explorers.scenes.interpolation import interpolation_explorer
+from course_lib.explorers.scenes.latent_plane import latent_plane_explorer
 from course_lib.figures.autoencoders import decoded_plane, encoder_latent_decoder, simple_autoencoder
 from course_lib.figures.images import image_rows, scatter_by_class
 from course_lib.figures.style import BLUE, GREY, RED
 from course_lib.figures.training import learning_curves
-from course_lib.training import fit
+from course_lib.training import cosine_adam, fit
 
 notebook.start()
 
@@ -404,9 +404,9 @@ eigenvalues, axes_pca = np.linalg.eigh(np.cov(x_small.T, bias=True))
 eigenvalues, axes_pca = eigenvalues[::-1], axes_pca[:, ::-1][:, :4]
 
 linear = LinearAutoencoder(64, 4, rngs=nnx.Rngs(0))
-schedule = optax.cosine_decay_schedule(3e-2, 250 * (len(x_small) // 100))
+optimizer = cosine_adam(3e-2, steps=250 * (len(x_small) // 100))
 small_recipe = {"key": jax.random.key(3), "epochs": 250, "batch_size": 100}
-fit(linear, squared_error_loss, x_small, optimizer=optax.adam(schedule), **small_recipe)
+fit(linear, squared_error_loss, x_small, optimizer=optimizer, **small_recipe)
 print(f"loss of the linear auto-encoder   {squared_error_loss(linear, x_small):.4f}")
 print(f"sum of the other 60 eigenvalues   {eigenvalues[4:].sum():.4f}")
 

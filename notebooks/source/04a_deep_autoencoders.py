@@ -21,7 +21,6 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 from flax import nnx
 from jax.scipy.special import logsumexp
 
@@ -37,7 +36,8 @@ from course_lib.autoencoders import (
 from course_lib.exercises import exercise
 from course_lib.figures.images import image_rows
 from course_lib.figures.style import BLUE, GREY, INK, RED
-from course_lib.training import fit
+from course_lib.probability import mean_and_error
+from course_lib.training import cosine_adam, fit
 
 notebook.start()
 
@@ -59,7 +59,7 @@ x_train, x_test = smaller(digits.train.images), smaller(digits.test.images)
 
 
 def train(model, loss=squared_error_loss, epochs=40, rate=3e-3, batch_size=64, examples=x_train):
-    optimizer = optax.adam(optax.cosine_decay_schedule(rate, epochs * (len(examples) // batch_size)))
+    optimizer = cosine_adam(rate, epochs * (len(examples) // batch_size))
     settings = {"key": jax.random.key(1), "batch_size": batch_size, "progress": False}
     return fit(model, loss, examples, epochs=epochs, optimizer=optimizer, **settings)
 
@@ -138,9 +138,9 @@ def size_of(model):
 
 
 def compare(name, model):
-    difference = errors(model(x_test)) - errors(deep[32](x_test))  # paired: the same digits
+    mean, error = mean_and_error(errors(model(x_test)) - errors(deep[32](x_test)))  # paired: the same digits
     print(f"{name:14}{size_of(model):8,} parameters, error {errors(model(x_test)).mean():5.2f},", end=" ")
-    print(f"difference {difference.mean():+.2f} ± {difference.std() / len(difference) ** 0.5:.2f}")
+    print(f"difference {mean:+.2f} ± {error:.2f}")
 
 
 tied = TiedAutoencoder(256, [128, 64], 32, rngs=nnx.Rngs(0))
@@ -516,8 +516,8 @@ spaces |= {f"code of {k}": tuple(np.asarray(deep[k].encode(x)) for x in (x_test,
 spaces["denoiser, 256"] = tuple(np.asarray(denoiser.encode(x)) for x in (x_test, x_train))
 found = {name: neighbours(*pair) for name, pair in spaces.items()}
 for name, near in found.items():
-    agree = (digits.train.labels[near] == digits.test.labels[:, None]).mean(axis=1)
-    print(f"{name:14} {agree.mean():6.1%} ± {agree.std() / len(agree) ** 0.5:.1%} of the 5 nearest share the label")
+    share, error = mean_and_error((digits.train.labels[near] == digits.test.labels[:, None]).mean(axis=1))
+    print(f"{name:14} {share:6.1%} ± {error:.1%} of the 5 nearest share the label")
 
 # %% alt="Six rows: three hard test digits, each with its five nearest training digits by pixels and its five nearest by code. Some neighbours are other digits of similar shape, such as a 9 for a 4."
 right = (digits.train.labels[found["pixels"]] == digits.test.labels[:, None]).sum(axis=1)

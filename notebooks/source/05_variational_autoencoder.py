@@ -27,12 +27,12 @@ from jax.scipy.special import logsumexp
 from course_lib import data, notebook, probability
 from course_lib.exercises import exercise
 from course_lib.explorers import dense_layers
-from course_lib.explorers.divergence import divergence_explorer
-from course_lib.explorers.evidence_bound import evidence_explorer
-from course_lib.explorers.latent_plane import latent_plane_explorer
-from course_lib.explorers.latent_sliders import latent_sliders_explorer
-from course_lib.explorers.reparameterization import reparameterization_explorer
-from course_lib.explorers.ring import ring_explorer
+from course_lib.explorers.scenes.divergence import divergence_explorer
+from course_lib.explorers.scenes.evidence_bound import evidence_explorer
+from course_lib.explorers.scenes.latent_plane import latent_plane_explorer
+from course_lib.explorers.scenes.latent_sliders import latent_sliders_explorer
+from course_lib.explorers.scenes.reparameterization import reparameterization_explorer
+from course_lib.explorers.scenes.ring import ring_explorer
 from course_lib.figures import inference
 from course_lib.figures.autoencoders import decoded_plane
 from course_lib.figures.images import image_grid, image_rows, scatter_by_class
@@ -827,7 +827,8 @@ keys = jax.random.split(jax.random.key(7), 20_000)
 estimators = {"reparametrization": pathwise, "score function": score_function}
 gradients = {name: np.asarray(jax.jit(jax.vmap(one))(keys)) for name, one in estimators.items()}
 for name, samples in gradients.items():
-    print(f"{name:18} mean {samples.mean():.2f} ± {samples.std() / 20_000**0.5:.2f}   variance {samples.var():5.1f}")
+    gradient, error = probability.mean_and_error(samples)
+    print(f"{name:18} mean {gradient:.2f} ± {error:.2f}   variance {samples.var():5.1f}")
 
 # %% alt="Histograms of 20,000 single-sample gradients. The reparametrization gradients form a narrow bell around 3. The score-function gradients have a sharp peak at zero and a long tail to the right, beyond 50. The density axis is logarithmic."
 fig, ax = plt.subplots(figsize=(6.4, 2.7))

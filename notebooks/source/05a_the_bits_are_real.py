@@ -32,9 +32,10 @@ from course_lib import data, notebook
 from course_lib.autoregressive import Made, negative_log_likelihood
 from course_lib.coding import CodingError, GaussianGrid, code_of, compress, decompress
 from course_lib.exercises import exercise
-from course_lib.explorers.bits_back_steps import bits_back_steps_explorer
+from course_lib.explorers.scenes.bits_back_steps import bits_back_steps_explorer
 from course_lib.figures.images import image_grid
 from course_lib.figures.style import BLUE, GREEN, GREY, INK, ORANGE, RED
+from course_lib.probability import mean_and_error
 from course_lib.training import fit
 from course_lib.vae import ConvolutionalVae, Vae, negative_elbo
 
@@ -351,8 +352,8 @@ _ = ax.legend(ncols=2)
 
 # %%
 net = np.diff([*steps[:, 0], steps[-1, -1]])
-error = net.std(ddof=1) / np.sqrt(len(net))
-print(f"bits back {net.mean():.2f} ± {error:.2f} bits an image; -ELBO {bound:.2f}; without bits back {naive:.2f}")
+per_image, error = mean_and_error(net)
+print(f"bits back {per_image:.2f} ± {error:.2f} bits an image; -ELBO {bound:.2f}; without bits back {naive:.2f}")
 file_vae = compress(vae, test)
 for name, images in {"500 kept back": test, "all 1,797": everything}.items():
     long_file = compress(vae, images)

@@ -31,7 +31,7 @@ from scipy.stats import multivariate_normal, norm
 from course_lib import data, notebook
 from course_lib.distributions import Gaussian, Logistic
 from course_lib.exercises import exercise
-from course_lib.explorers.beta_models import beta_models_explorer
+from course_lib.explorers.scenes.beta_models import beta_models_explorer
 from course_lib.figures.images import image_rows
 from course_lib.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED
 from course_lib.flows import IAF
@@ -39,9 +39,11 @@ from course_lib.probability import (
     bernoulli_log_prob,
     effective_sample_size,
     kl_standard_normal,
+    mean_and_error,
     normal_log_prob,
     standard_normal_log_prob,
 )
+from course_lib.training import cosine_adam
 from course_lib.vae import Vae, active_units, kl_per_latent, rate_parts, reparameterize
 
 notebook.start()
@@ -86,8 +88,7 @@ z = mean + spread * np.random.default_rng(1).normal(size=(2**18, 3))
 log_w = norm.logpdf(z).sum(1) + norm.logpdf(x, z @ W.T, sigma).sum(1) - norm.logpdf(z, mean, spread).sum(1)
 sizes = 2 ** np.arange(0, 11)
 groups = [logsumexp(log_w.reshape(-1, k), axis=1) - np.log(k) for k in sizes]
-bounds = np.array([g.mean() for g in groups])
-errors = np.array([g.std(ddof=1) / len(g) ** 0.5 for g in groups])
+bounds, errors = np.array([mean_and_error(g) for g in groups]).T
 print(f"k = 1: {bounds[0]:.3f} ± {errors[0]:.3f}; k = {sizes[-1]}: {bounds[-1]:.4f} ± {errors[-1]:.4f}")
 print(f"effective sample size: {float(effective_sample_size(log_w)) / len(log_w):.1%} of the draws")
 
@@ -99,9 +100,8 @@ left.set(xscale="log", xlabel="samples $k$", ylabel="nats")
 left.legend(fontsize=9)
 ratios = [np.exp(g - exact) for g in groups]  # mean 1
 below = [r - 1 - np.log(r) for r in ratios]
-right.errorbar(
-    sizes, [b.mean() for b in below], [3 * b.std() / len(b) ** 0.5 for b in below], fmt="o", ms=4, label="gap"
-)
+gap_below, error_below = np.array([mean_and_error(b) for b in below]).T
+right.errorbar(sizes, gap_below, 3 * error_below, fmt="o", ms=4, label="gap")
 variance = np.exp(2 * (log_w - exact)).mean() - 1
 right.loglog(sizes, variance / (2 * sizes), color=INK, ls="--", lw=1, label=r"Var$(w/p(x))\,/\,2k$")
 right.set(xlabel="samples $k$", ylabel="gap [nats]")
@@ -177,7 +177,7 @@ def shrink(part):
 
 @partial(jax.jit, static_argnums=(0, 2))
 def adam_steps(graph, state, loss, x, betas):
-    adam, (start, rest) = optax.adam(optax.cosine_decay_schedule(4e-3, len(betas))), state
+    adam, (start, rest) = cosine_adam(4e-3, len(betas)), state
 
     def step(carry, inputs):
         (params, moments), (beta, key) = carry, inputs
@@ -514,8 +514,9 @@ z = np.asarray(best[0]) + np.exp(best[1]) * noise
 logits_z = np.asarray(jax.jit(planar.decode)(z))
 log_p_xz = (images * logits_z - np.logaddexp(0, logits_z)).sum(-1) + norm.logpdf(z).sum(-1)
 gaps["best Gaussian for each x"] = log_p - (log_p_xz - norm.logpdf(z, best[0], np.exp(best[1])).sum(-1)).mean(0)
-for name, gap in gaps.items():
-    print(f"{name:25} gap {gap.mean():.3f} ± {gap.std() / 10:.3f} nats")
+for name, each in gaps.items():
+    mean_gap, error = mean_and_error(each)
+    print(f"{name:25} gap {mean_gap:.3f} ± {error:.3f} nats")
 approximation = gaps["best Gaussian for each x"].mean()
 print(f"approximation gap {approximation:.3f}, amortization gap {gaps['encoder'].mean() - approximation:.3f}")
 

@@ -33,6 +33,8 @@ from course_lib.figures.images import image_rows
 from course_lib.figures.introduction import accuracy_against_labels
 from course_lib.figures.style import BLUE, GREEN, GREY, INK, ORANGE, RED
 from course_lib.networks import linear
+from course_lib.probability import mean_and_error
+from course_lib.training import cosine_adam
 from course_lib.vae import M2, Vae, m2_loss, negative_elbo
 
 notebook.start()
@@ -96,7 +98,7 @@ def choose(right):
 
 def show(name, right):
     accuracy = right.mean(axis=2)
-    cells = [f"{a.mean():5.1%} ± {a.std(ddof=1) / len(a) ** 0.5:.1%}" for a in accuracy]
+    cells = [f"{mean:5.1%} ± {error:.1%}" for mean, error in map(mean_and_error, accuracy)]
     print(f"{name:22}", "  ".join(cells))
 
 
@@ -136,7 +138,7 @@ show("nearest neighbours", results["nearest neighbours"])
 # %%
 def descend(loss, params, steps, rate):
     """`steps` steps of Adam on `loss(params, step number)`; the rate falls to 0 along half a cosine."""
-    adam = optax.adam(optax.cosine_decay_schedule(rate, steps))
+    adam = cosine_adam(rate, steps)
 
     def step(carry, i):
         params, state = carry
@@ -404,8 +406,7 @@ print("chosen:", alpha)
 # %% alt="Validation accuracy against alpha from 0 to 100 with 3 labels a class. At 0 it is far below the dashed line of the network alone; it rises steeply, reaches the line at 1, is highest at 10, above the line, and a little lower at 100."
 network_alone = np.asarray(answers)[:, 1, :, :num_valid] == labels[held_out][:num_valid]
 fig, ax = plt.subplots(figsize=(6.4, 3))
-error = on_validation.std(axis=1, ddof=1) / len(SEEDS) ** 0.5
-ax.errorbar(range(5), on_validation.mean(axis=1), error, color=GREEN, marker="o", capsize=3, label="M2")
+ax.errorbar(range(5), *mean_and_error(on_validation, axis=1), color=GREEN, marker="o", capsize=3, label="M2")
 ax.axhline(network_alone.mean(axis=(1, 2)).max(), color=GREY, ls="--", label="network alone")
 ax.set_xticks(range(5), [f"{a:g}" for a in ALPHAS])
 ax.set(xlabel="α (left: the unlabelled term is strong)", ylabel="validation accuracy", ylim=(0, 1))
@@ -538,7 +539,8 @@ probed = {
 }
 for name, code in probed.items():
     right = choose(regression_right(np.asarray(code)))[1][-1].mean(axis=1)
-    print(f"{name:20} {right.mean():.0%} ± {right.std(ddof=1) / len(right) ** 0.5:.0%} right by a linear probe")
+    mean, error = mean_and_error(right)
+    print(f"{name:20} {mean:.0%} ± {error:.0%} right by a linear probe")
 
 # %% [markdown]
 # The VAE's $z$ must hold much of the class: there is no other place. M2's holds hardly any; guessing gives one in ten.

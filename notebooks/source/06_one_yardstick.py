@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 from flax import nnx
 
 # %%
@@ -30,12 +29,12 @@ from course_lib import data, notebook
 from course_lib.autoregressive import Made, Nade, PixelCNN, negative_log_likelihood
 from course_lib.distributions import LogisticMixture
 from course_lib.exercises import exercise
-from course_lib.explorers.families import families_explorer
+from course_lib.explorers.scenes.families import families_explorer
 from course_lib.figures.images import image_rows
 from course_lib.figures.style import BLUE, GREEN, GREY, RED
 from course_lib.flows import MAF, Chain, Flow, Logit, RealNVP, SplineFlow, dequantize
-from course_lib.probability import effective_sample_size, standard_normal_log_prob
-from course_lib.training import fit
+from course_lib.probability import effective_sample_size, mean_and_error, standard_normal_log_prob
+from course_lib.training import cosine_adam, fit
 from course_lib.vae import Vae, negative_elbo, negative_iwae
 
 notebook.start()
@@ -151,7 +150,7 @@ for width in (1 / 17, 1e-2, 1e-4):
 def train(model, loss, examples, validation, epochs, rate):
     steps = epochs * (len(examples) // 64)
     settings = {"key": jax.random.key(0), "batch_size": 64, "validation": validation, "progress": False}
-    optimizer = optax.adam(optax.cosine_decay_schedule(rate, steps))
+    optimizer = cosine_adam(rate, steps)
     return fit(model, loss, examples, epochs=epochs, optimizer=optimizer, **settings)
 
 
@@ -231,10 +230,6 @@ _ = plt.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
 # %%
-def summary(values):
-    return values.mean(), values.std(ddof=1) / len(values) ** 0.5
-
-
 nats = {name: -log_p[name] for name in AUTOREGRESSIVE}
 nats |= {name: np.log(128) - np.logaddexp.reduce(w, axis=0) for name, w in weights.items()}
 first = {name: -w[0] for name, w in weights.items()}  # one draw
@@ -284,7 +279,10 @@ def milliseconds(name):
 
 print("              nats          bits per dimension              parameters  training  sample")
 for name, values in {"independent": -independent_log_prob(k_test), **nats}.items():
-    (mean, error), kind = summary(values), "exact" if name in AUTOREGRESSIVE or name == "independent" else "bound"
+    (mean, error), kind = (
+        mean_and_error(values),
+        "exact" if name in AUTOREGRESSIVE or name == "independent" else "bound",
+    )
     row = f"{name:12} {mean:6.2f} ± {error:.2f}   {mean / 64 / np.log(2):.3f} ± {error / 64 / np.log(2):.3f}   {kind}"
     if name in models:
         row += f"{size[name]:14,} {histories[name].seconds:8.1f} s {milliseconds(name):7.3f} ms"
@@ -296,7 +294,7 @@ for name, values in {"independent": -independent_log_prob(k_test), **nats}.items
 
 # %% alt="One level interval for each model: its mean difference in nats from the best model, with a bar of two standard errors. The best stands at zero. NADE and the two variational auto-encoders come close, MADE and the spline flow follow, RealNVP and MAF are last."
 best = min(nats, key=lambda name: nats[name].mean())
-paired = {name: summary(values - nats[best]) for name, values in nats.items()}
+paired = {name: mean_and_error(values - nats[best]) for name, values in nats.items()}
 plt.figure(figsize=(6.5, 3))
 for place, (name, (mean, error)) in enumerate(paired.items()):
     colour = GREEN if name in AUTOREGRESSIVE else BLUE if name in FLOWS else RED
@@ -313,8 +311,8 @@ plt.gca().invert_yaxis()
 # %%
 pairs = [(a, b) for i, a in enumerate(nats) for b in list(nats)[i + 1 :]]
 for a, b in pairs:
-    difference, paired_error = summary(nats[a] - nats[b])
-    apart = np.hypot(summary(nats[a])[1], summary(nats[b])[1])
+    difference, paired_error = mean_and_error(nats[a] - nats[b])
+    apart = np.hypot(mean_and_error(nats[a])[1], mean_and_error(nats[b])[1])
     if abs(difference) < 2 * apart and abs(difference) > 2 * paired_error:
         print(f"{a} − {b}: {difference:+.2f} ± {paired_error:.2f} paired, ± {apart:.2f} as if the images were others")
 
@@ -446,7 +444,7 @@ families_explorer(
 copies = {k.tobytes() for k in k_train}
 seen = np.array([k.tobytes() in copies for k in k_test])
 thief = np.logaddexp(np.log(1e-6) + independent_log_prob(k_test), np.where(seen, np.log(1 / len(k_train)), -np.inf))
-mean, error = summary(-thief)
+mean, error = mean_and_error(-thief)
 print(f"the copier: {mean:.1f} ± {error:.1f} nats; {seen.sum()} of 300 test digits are among its {len(copies)}")
 
 # %% [markdown]
@@ -562,7 +560,7 @@ for name, (accepted, *effective) in notes.items():
 # %%
 for name in AUTOREGRESSIVE:
     halves = -factors(name).reshape(300, 2, 32).sum(axis=2)
-    mean, error = summary(halves[:, 1])
+    mean, error = mean_and_error(halves[:, 1])
     print(f"{name:9} upper {halves[:, 0].mean():.2f}, lower given upper {mean:.2f} ± {error:.2f} nats")
 
 # %% [markdown]

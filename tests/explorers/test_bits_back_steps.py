@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from course_lib.explorers.bits_back_steps import bits_back_steps_explorer
+from course_lib.explorers.scenes.bits_back_steps import bits_back_steps_explorer
 
 STACK = np.array([[192.0, 120.0, 150.0, 235.0], [235.0, 160.0, 181.0, 260.0]])
 

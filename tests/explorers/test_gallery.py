@@ -10,7 +10,7 @@ from flax import nnx
 
 from course_lib.autoregressive import LinearAr
 from course_lib.explorers import Choice, Explorer
-from course_lib.explorers.coupling_steps import CELL
+from course_lib.explorers.scenes.coupling_steps import CELL
 from course_lib.flows import Coupling, coupling_forward
 from tests.explorers.accuracy import random_values, table_errors
 from tests.explorers.registry import EXPLORERS
@@ -131,7 +131,7 @@ def test_the_coupling_steps_are_those_of_the_library_s_layer(scale, shift):
 
 
 def test_both_gradient_estimators_have_the_exact_mean():
-    from course_lib.explorers.reparameterization import gradient_estimates
+    from course_lib.explorers.scenes.reparameterization import gradient_estimates
 
     noise = np.random.default_rng(0).normal(size=400_000)
     for estimates in gradient_estimates(noise, 0.3, 0.8):
@@ -186,7 +186,7 @@ def test_the_moving_spline_is_the_library_s_and_its_bins_keep_their_areas():
 
 
 def test_each_family_shows_the_image_of_its_seed_and_temperature():
-    from course_lib.explorers.families import families_explorer
+    from course_lib.explorers.scenes.families import families_explorer
 
     images = np.random.default_rng(5).integers(0, 17, (2, 5, 24, 8, 8)) / 16
     explorer = families_explorer({"a": images[0], "b": images[1]}, (0.5, 1.5))

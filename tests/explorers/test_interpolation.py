@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from course_lib.explorers.interpolation import STEPS, interpolation_explorer, mixing_weights
+from course_lib.explorers.scenes.interpolation import STEPS, interpolation_explorer, mixing_weights
 from tests.explorers.registry import random_layers
 
 RNG = np.random.default_rng(0)

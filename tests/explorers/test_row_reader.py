@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from course_lib.explorers import Slider
-from course_lib.explorers.row_reader import UNREAD, row_reader_explorer
+from course_lib.explorers.scenes.row_reader import UNREAD, row_reader_explorer
 
 
 def test_the_posterior_is_bayes_rule_after_every_row():

@@ -39,9 +39,15 @@ def beta_models_explorer(
         index = jnp.round((log2_beta - low) / step).astype(int)
         prices, r, d, rebuilt, drawn = (s[index] for s in stacks)
         return {
-            "kl": prices, "here": jnp.stack([r, d])[None], "rate": r, "distortion": d, "bound": -r - d,
-            "beta": 2.0**log2_beta, "rebuilt": rebuilt, "drawn": drawn,
-        }  # fmt: skip
+            "kl": prices,
+            "here": jnp.stack([r, d])[None],
+            "rate": r,
+            "distortion": d,
+            "bound": -r - d,
+            "beta": 2.0**log2_beta,
+            "rebuilt": rebuilt,
+            "drawn": drawn,
+        }
 
     return explore(
         at,
@@ -50,8 +56,10 @@ def beta_models_explorer(
             Panel([Bars("kl", digits=1)], title="KL of each latent [nats]", aspect=1.0),
             Panel(
                 [Curve("all_rates", "all_distortions", "muted"), Points("here", "accent", size=4.0, opacity=1.0)],
-                Axis("rate R [nats]", -0.03 * most_r, 1.05 * most_r), Axis("distortion D [nats]", 0.0, 1.05 * most_d),
-                title="what the code costs and saves", aspect=1.0,
+                Axis("rate R [nats]", -0.03 * most_r, 1.05 * most_r),
+                Axis("distortion D [nats]", 0.0, 1.05 * most_d),
+                title="what the code costs and saves",
+                aspect=1.0,
             ),
             Panel([Image("rebuilt", columns=4)], title="reconstructions", aspect=1.0),
             Panel([Image("drawn", columns=4)], title="drawn from the prior", aspect=1.0),
@@ -61,4 +69,4 @@ def beta_models_explorer(
         "test images, and images decoded from draws of the prior.",
         readouts=("β = {beta:.4f}", "rate {rate:.1f}", "distortion {distortion:.1f}", "bound {bound:.1f} nats"),
         constants={"all_rates": np.asarray(rate, np.float32), "all_distortions": np.asarray(distortion, np.float32)},
-    )  # fmt: skip
+    )

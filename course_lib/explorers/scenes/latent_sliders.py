@@ -85,8 +85,14 @@ def latent_sliders_explorer(
             "begin": {name: [0.0, *map(float, column), 0.0] for name, column in zip(names, start.T, strict=True)},
         },
         pad={
-            "network": "code", "size": image_shape[0], "sets": names, "label": "or draw a digit:",
-            "brush": image_shape[0] / 18, "choice": "begin", "option": len(options) - 1,
-            "mean": "posterior_mean", "sigma": "posterior_sigma",
+            "network": "code",
+            "size": image_shape[0],
+            "sets": names,
+            "label": "or draw a digit:",
+            "brush": image_shape[0] / 18,
+            "choice": "begin",
+            "option": len(options) - 1,
+            "mean": "posterior_mean",
+            "sigma": "posterior_sigma",
         },
-    )  # fmt: skip
+    )

@@ -57,15 +57,23 @@ def change_of_variables_explorer() -> Explorer:
         [
             Panel(
                 [Polygons("base", "latent"), Curve("z", "base_density", "latent", "p̃(z)")],
-                Axis("z", -3.5, 3.5), Axis("density", 0, 1.0), title="base density",
+                Axis("z", -3.5, 3.5),
+                Axis("density", 0, 1.0),
+                title="base density",
             ),
             Panel(
                 [Curve("z", "x", "data", "x = g(z)")],
-                Axis("z", -3.5, 3.5), Axis("x", -4, 10), title="the map", aspect=1.1, weight=0.8,
+                Axis("z", -3.5, 3.5),
+                Axis("x", -4, 10),
+                title="the map",
+                aspect=1.1,
+                weight=0.8,
             ),
             Panel(
                 [Polygons("strips", "decoder"), Curve("x", "density", "decoder", "p(x)")],
-                Axis("x", -4, 10), Axis("density", 0, 1.0), title="pushed-forward density",
+                Axis("x", -4, 10),
+                Axis("density", 0, 1.0),
+                title="pushed-forward density",
             ),
         ],
         title="Bend the map: every strip keeps its area",
@@ -73,4 +81,4 @@ def change_of_variables_explorer() -> Explorer:
         "Right: the density of x, cut at the images of the same points.",
         readouts=("area of the strip right of z = 0, before: {area_before:.3f}", "after: {area:.3f}"),
         constants={"z": Z, "base_density": jax.jit(norm.pdf)(Z), "base": base, "area_before": area_before},
-    )  # fmt: skip
+    )

@@ -61,18 +61,26 @@ def divergence_explorer() -> Explorer:
         [
             Panel(
                 [Curve("z", "p", "data", "p", fill=True), Curve("z", "q", "model", "q", fill=True)],
-                Axis("z", -6, 6), density, title="densities",
+                Axis("z", -6, 6),
+                density,
+                title="densities",
             ),
             Panel(
                 [
                     Curve("z", "integrand_qp", "model", "q ln(q/p)", fill=True),
                     Curve("z", "integrand_pq", "accent", "p ln(p/q)", fill=True),
                 ],
-                Axis("z", -6, 6), nats, title="integrands",
+                Axis("z", -6, 6),
+                nats,
+                title="integrands",
             ),
             Panel(
                 [Bars("kl", ("q‖p", "p‖q"), ("model", "accent"))],
-                Axis("", -0.5, 1.5), Axis("nats", 0, 6), title="KL: areas", aspect=0.9, weight=0.6,
+                Axis("", -0.5, 1.5),
+                Axis("nats", 0, 6),
+                title="KL: areas",
+                aspect=0.9,
+                weight=0.6,
             ),
         ],
         title="Two directions of KL",
@@ -83,4 +91,4 @@ def divergence_explorer() -> Explorer:
             "KL(p‖q) = {kl_pq:.3f} nats = {kl_pq_bits:.3f} bits",
         ),
         constants={"z": Z},
-    )  # fmt: skip
+    )

@@ -48,7 +48,9 @@ def bits_back_steps_explorer(
         [
             Panel(
                 [Bars("heights", STEPS, ("muted", "encoder", "decoder", "latent"), 0)],
-                Axis("", -0.5, 3.5), Axis("bits", 0.0, 1.1 * float(np.max(stack))), title="bits on the stack",
+                Axis("", -0.5, 3.5),
+                Axis("bits", 0.0, 1.1 * float(np.max(stack))),
+                title="bits on the stack",
             ),
             Panel([Image("digit")], title="the digit x", aspect=1.0),
             Panel([Image("chance")], title="chance of ink, given z", aspect=1.0),
@@ -58,4 +60,4 @@ def bits_back_steps_explorer(
         "chance of ink under the latent z that was taken off; grey as long as there is no z.",
         play="step",
         readouts=("on the stack: {now:.0f} bits", "this step: {change:.0f} bits", "all steps so far: {sum:.0f} bits"),
-    )  # fmt: skip
+    )

@@ -40,8 +40,14 @@ def families_explorer(
         [
             Slider("seed", 0, num_seeds - 1, num_seeds, 0, label="seed", step=1.0, smooth=False),
             Slider(
-                "temperature", low, high, num_temperatures, low + spacing * ((num_temperatures - 1) // 2),
-                label="temperature T", step=spacing, smooth=False,
+                "temperature",
+                low,
+                high,
+                num_temperatures,
+                low + spacing * ((num_temperatures - 1) // 2),
+                label="temperature T",
+                step=spacing,
+                smooth=False,
             ),
         ],
         [Panel([Image(f"image_{i}")], title=name, aspect=1.0) for i, name in enumerate(samples)],
@@ -49,4 +55,4 @@ def families_explorer(
         description="One image of each model. All are made from the same random numbers, which the seed chooses; the "
         "temperature makes every model keep closer to what it finds likely, or stray further from it.",
         play="seed",
-    )  # fmt: skip
+    )

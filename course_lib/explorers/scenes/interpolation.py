@@ -73,8 +73,14 @@ def interpolation_explorer(
         [
             Panel([Image("codes_mixed")], title="codes mixed, then decoded", aspect=1.0),
             Panel([Image("pixels_mixed")], title="pixels mixed", aspect=1.0),
-            Panel([way, usual_line, Rule(x="t", colour="data")], Axis("t", 0, 1), Axis("distance", 0, top),
-                  title="from the code to the nearest training code", aspect=1.2, weight=1.2),
+            Panel(
+                [way, usual_line, Rule(x="t", colour="data")],
+                Axis("t", 0, 1),
+                Axis("distance", 0, top),
+                title="from the code to the nearest training code",
+                aspect=1.2,
+                weight=1.2,
+            ),
         ],
         title="From one digit to another",
         description="Left: the mix of the codes of A and B, decoded. Middle: the mix of their pixels. Right: along the "
@@ -85,4 +91,4 @@ def interpolation_explorer(
             mixed("codes_mixed", codes @ kernel, bias, activation, *deeper),
             mixed("pixels_mixed", images.reshape(n, -1), np.zeros(images[0].size), "linear"),
         ],
-    )  # fmt: skip
+    )

@@ -52,12 +52,17 @@ def spline_knots_explorer(spline: Curves) -> Explorer:
         after = before * jnp.exp(-log_slope)
         fine_z, fine_x, fine_log_slope, fine = curves(jnp.linspace(0, 1, 513))
         return {
-            "z": z.ravel(), "x": x.ravel(), "slope": jnp.exp(log_slope).ravel(), "density": after.ravel(),
-            "base_strips": _outlines(z, before), "strips": _outlines(x, after),
-            "knots": jnp.stack(places[:2], axis=-1), "moving": jnp.stack([knot_z, knot_x])[None],
+            "z": z.ravel(),
+            "x": x.ravel(),
+            "slope": jnp.exp(log_slope).ravel(),
+            "density": after.ravel(),
+            "base_strips": _outlines(z, before),
+            "strips": _outlines(x, after),
+            "knots": jnp.stack(places[:2], axis=-1),
+            "moving": jnp.stack([knot_z, knot_x])[None],
             "area_before": jnp.trapezoid(fine[1], fine_z[1]),
             "area": jnp.trapezoid(fine[1] * jnp.exp(-fine_log_slope[1]), fine_x[1]),
-        }  # fmt: skip
+        }
 
     span = (-BOUND, BOUND)
     return explore(
@@ -72,17 +77,22 @@ def spline_knots_explorer(spline: Curves) -> Explorer:
             Panel([Polygons("base_strips", "latent")], Axis("z", *span), Axis("density", 0, 1), title="base density"),
             Panel(
                 [Curve("z", "x", "data"), Points("knots", "muted", size=4.0), Points("moving", "accent", size=6.0)],
-                Axis("z", *span), Axis("x", *span), title="the map: drag the knot", aspect=1.1,
+                Axis("z", *span),
+                Axis("x", *span),
+                title="the map: drag the knot",
+                aspect=1.1,
                 drag=("knot_z", "knot_x"),
             ),
             Panel([Curve("z", "slope", "accent")], Axis("z", *span), Axis("dx/dz", 0, 4), title="its slope"),
             Panel(
                 [Polygons("strips", "decoder"), Curve("x", "density", "decoder")],
-                Axis("x", *span), Axis("density", 0, 1), title="density of x",
+                Axis("x", *span),
+                Axis("density", 0, 1),
+                title="density of x",
             ),
         ],
         title="Move a knot of a spline",
         description="First: a base density over the four bins of z. Then: the spline through five knots, of which the "
         "middle one moves; its slope; the density of x, over the images of the same bins. Areas of one bin are equal.",
         readouts=("area of the second bin, before: {area_before:.3f}", "after: {area:.3f}"),
-    )  # fmt: skip
+    )

@@ -47,4 +47,4 @@ def flow_layers_explorer(
         description="Left: samples and a square grid of the base distribution, carried through the layers. "
         "Right: the density after as many layers; between two layers it is blended.",
         play="layer",
-    )  # fmt: skip
+    )

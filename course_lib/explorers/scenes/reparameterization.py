@@ -50,7 +50,9 @@ def reparameterization_explorer(num_samples: int = 150) -> Explorer:
                     Points("noise", "latent", label="ε"),
                     Points("z", "encoder", label="z"),
                 ],
-                Axis("ε above, z below", -6, 6), Axis("", -0.2, 1.2, ticks=False), title="the same noise, moved",
+                Axis("ε above, z below", -6, 6),
+                Axis("", -0.2, 1.2, ticks=False),
+                title="the same noise, moved",
             ),
             Panel(
                 [
@@ -58,7 +60,8 @@ def reparameterization_explorer(num_samples: int = 150) -> Explorer:
                     Points("score", "accent", label="score function"),
                     Rule(y="exact", colour="data", label="exact gradient"),
                 ],
-                Axis("one dot for each sample", 0.4, 2.6, ticks=False), Axis("gradient with respect to μ", -30, 30),
+                Axis("one dot for each sample", 0.4, 2.6, ticks=False),
+                Axis("gradient with respect to μ", -30, 30),
                 title="two estimators of one gradient",
             ),
         ],
@@ -71,4 +74,4 @@ def reparameterization_explorer(num_samples: int = 150) -> Explorer:
             "score function {spread_score:.2f}",
         ),
         constants={"noise": jnp.stack([shown, jnp.ones_like(shown)], axis=1)},
-    )  # fmt: skip
+    )

@@ -70,26 +70,33 @@ def coupling_steps_explorer() -> Explorer:
         [
             Panel(
                 [Mesh("nodes", "latent"), Polygons("cell", "decoder"), Points("copies", "predecessor", size=3.0)],
-                Axis("first coordinate: kept", -3, 3), Axis("second coordinate: moved", -5.5, 5.5),
-                title="plane; dots: the copy", aspect=0.8,
+                Axis("first coordinate: kept", -3, 3),
+                Axis("second coordinate: moved", -5.5, 5.5),
+                title="plane; dots: the copy",
+                aspect=0.8,
             ),
             Panel(
                 [
-                    Rule(x="centre", label="the marked cell"), Points("here", "decoder", size=4.0, opacity=1.0),
+                    Rule(x="centre", label="the marked cell"),
+                    Points("here", "decoder", size=4.0, opacity=1.0),
                     Curve("fine", "log_scale_curve", "accent", "log-scale s"),
                     Curve("fine", "shift_curve", "encoder", "shift b"),
                 ],
-                Axis("copied coordinate", -3, 3), Axis("read off the copy", -1.5, 1.5),
-                title="the conditioner", aspect=0.8,
+                Axis("copied coordinate", -3, 3),
+                Axis("read off the copy", -1.5, 1.5),
+                title="the conditioner",
+                aspect=0.8,
             ),
         ],
         title="A coupling layer, step by step",
         description="Left: a grid with one marked cell. The first coordinate is copied to the floor. Right: shift and "
         "log-scale as functions of the copy. Then the second coordinate is multiplied by exp(s), and b is added.",
         readouts=(
-            "area of the cell, at first {area_before:.3f}", "now {area:.3f}",
-            "log-determinant at its centre {log_det:.3f}", "its exponential {factor:.3f}",
+            "area of the cell, at first {area_before:.3f}",
+            "now {area:.3f}",
+            "log-determinant at its centre {log_det:.3f}",
+            "its exponential {factor:.3f}",
         ),
         constants={"fine": fine, "centre": centre, "area_before": (high - low) * (top - bottom)},
         play="step",
-    )  # fmt: skip
+    )
