@@ -74,7 +74,9 @@ class Room(SphinxDirective):
         text = [f".. automodule:: {module}\n   :members:\n" for module in modules]
         named = [*all_kept(), *(lesson.name for lesson in lessons())]
         own = f"{package.__name__}."
-        inner = dict.fromkeys(n for n in named if n.startswith(own) and n.count(".") in (3, 4) and n.split(".")[2].islower())
+        inner = dict.fromkeys(
+            n for n in named if n.startswith(own) and n.count(".") in (3, 4) and n.split(".")[2].islower()
+        )
         text += [f".. {kind(name)}:: {name}\n" for name in inner if not files]
         return self.parse_text_to_nodes("```{eval-rst}\n" + "\n".join(text) + "```")
 

@@ -8,19 +8,18 @@ from course_lib.autoregressive.chain_rule import (
     exact_conditionals,
 )
 from course_lib.autoregressive.darn import Darn, antithetic_bits, description_length, disarm_slope
-from course_lib.autoregressive.fvsbn import Fvsbn, fvsbn_path, soft_threshold
+from course_lib.autoregressive.fvsbn import Fvsbn, fvsbn_path
 from course_lib.autoregressive.linear_ar import (
     LinearAr,
     lag_matrix,
     least_squares,
     levinson,
-    sample_autocovariance,
     yule_walker,
 )
 from course_lib.autoregressive.made import Made
 from course_lib.autoregressive.model import Autoregressive, negative_log_likelihood, sample_in_order
 from course_lib.autoregressive.nade import Nade, nade_logits
-from course_lib.autoregressive.orderless import OrderlessNade, known_first, orderless_loss
+from course_lib.autoregressive.orderless import OrderlessNade, orderless_loss
 from course_lib.autoregressive.pixelcnn import PixelCNN, SingleStackPixelCNN, gate
 
 __all__ = [
@@ -44,16 +43,13 @@ __all__ = [
     "exact_conditionals",
     "fvsbn_path",
     "gate",
-    "known_first",
     "lag_matrix",
     "least_squares",
     "levinson",
     "nade_logits",
     "negative_log_likelihood",
     "orderless_loss",
-    "sample_autocovariance",
     "sample_in_order",
-    "soft_threshold",
     "sparsity_penalty",
     "symmetric_total_percentage_error",
     "yule_walker",

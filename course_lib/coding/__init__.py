@@ -2,7 +2,7 @@
 
 from course_lib.coding.autoregressive import AutoregressiveCode
 from course_lib.coding.bits_back import BitsBackCode, BitsBackReport
-from course_lib.coding.codec import code_of, compress, decompress, symbols_of
+from course_lib.coding.codec import code_of, compress, decompress
 from course_lib.coding.container import CodingError, fingerprint
 from course_lib.coding.flow import FlowCode
 from course_lib.coding.gaussian_grid import GaussianGrid
@@ -20,5 +20,4 @@ __all__ = [
     "compress",
     "decompress",
     "fingerprint",
-    "symbols_of",
 ]

@@ -7,26 +7,9 @@ from course_lib.data.digits import digits_8x8, mnist_5k
 from course_lib.data.images import ImageData, Split, binarize, flatten
 from course_lib.data.mnist_archive import mnist
 from course_lib.data.time_series import ar_process
-from course_lib.data.toy import (
-    CHECKERBOARD,
-    EIGHT_GAUSSIANS,
-    PINWHEEL,
-    RING,
-    SPIRALS,
-    TOY_DENSITIES,
-    TWO_MOONS,
-    ToyDensity,
-    toy_density,
-)
+from course_lib.data.toy import ToyDensity, toy_density
 
 __all__ = [
-    "CHECKERBOARD",
-    "EIGHT_GAUSSIANS",
-    "PINWHEEL",
-    "RING",
-    "SPIRALS",
-    "TOY_DENSITIES",
-    "TWO_MOONS",
     "ImageData",
     "Split",
     "ToyDensity",

@@ -11,7 +11,7 @@ from course_lib.flows.linear import InvertibleLinear, Permutation
 from course_lib.flows.logit import Logit, logit_bits_per_dim
 from course_lib.flows.masked import IAF, MAF, InverseAutoregressive, MaskedAutoregressive
 from course_lib.flows.planar import Planar, constrained_direction
-from course_lib.flows.spline import rational_quadratic_forward, rational_quadratic_inverse, spline_knots
+from course_lib.flows.spline import rational_quadratic_forward, spline_knots
 from course_lib.flows.stack import Stack
 from course_lib.flows.transformer import AffineTransformer, SplineTransformer
 
@@ -44,6 +44,5 @@ __all__ = [
     "logit_bits_per_dim",
     "negative_log_likelihood",
     "rational_quadratic_forward",
-    "rational_quadratic_inverse",
     "spline_knots",
 ]

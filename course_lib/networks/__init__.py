@@ -10,7 +10,6 @@ from course_lib.networks.masks import (
     is_autoregressive,
     made_degrees,
     made_masks,
-    masks_of_degrees,
 )
 from course_lib.networks.strided_convolution import Doubling, Halving, overlap_add, patches
 
@@ -30,7 +29,6 @@ __all__ = [
     "made_degrees",
     "made_masks",
     "masked_linear",
-    "masks_of_degrees",
     "overlap_add",
     "patches",
     "zeros",

@@ -7,7 +7,7 @@ from course_lib.probability.densities import (
     normal_log_prob,
     standard_normal_log_prob,
 )
-from course_lib.probability.divergences import kl_monte_carlo, kl_normal, kl_standard_normal, kl_uniform
+from course_lib.probability.divergences import kl_monte_carlo, kl_standard_normal, kl_uniform
 from course_lib.probability.estimates import mean_and_error
 from course_lib.probability.units import bits_per_dim, nats_to_bits
 
@@ -19,7 +19,6 @@ __all__ = [
     "elbo",
     "iwae_bound",
     "kl_monte_carlo",
-    "kl_normal",
     "kl_standard_normal",
     "kl_uniform",
     "mean_and_error",

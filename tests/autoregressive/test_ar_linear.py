@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from course_lib.autoregressive import LinearAr, lag_matrix, least_squares, levinson, sample_autocovariance, yule_walker
+from course_lib.autoregressive import LinearAr, lag_matrix, least_squares, levinson, yule_walker
+from course_lib.autoregressive.linear_ar import sample_autocovariance
 from tests.tolerances import FLOAT64
 
 WAVES = LinearAr(np.array([1.6, -0.8]), intercept=2.0, sigma=1.5)

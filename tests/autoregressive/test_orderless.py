@@ -10,15 +10,10 @@ import pytest
 from flax import nnx
 
 from benchmarks.density.redrawn_masks import Ensemble, RedrawnMade, draw_degrees, redrawn_loss
-from course_lib.autoregressive import (
-    Made,
-    OrderlessNade,
-    enumerate_binary,
-    known_first,
-    negative_log_likelihood,
-    orderless_loss,
-)
-from course_lib.networks import Fixed, masks_of_degrees
+from course_lib.autoregressive import Made, OrderlessNade, enumerate_binary, negative_log_likelihood, orderless_loss
+from course_lib.autoregressive.orderless import known_first
+from course_lib.networks import Fixed
+from course_lib.networks.masks import masks_of_degrees
 from course_lib.probability import bernoulli_log_prob
 from tests.laws.registry import perturbed
 from tests.laws.test_discrete_density_laws import chi_square_rejects

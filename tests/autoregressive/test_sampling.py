@@ -9,8 +9,9 @@ import pytest
 from flax import nnx
 
 from benchmarks.sampling import measure, row_of
-from course_lib.autoregressive import Autoregressive, Made, Nade, OrderlessNade, enumerate_binary, known_first
+from course_lib.autoregressive import Autoregressive, Made, Nade, OrderlessNade, enumerate_binary
 from course_lib.autoregressive.masked_sampling import largest_groups
+from course_lib.autoregressive.orderless import known_first
 from course_lib.autoregressive.sampling import chooser, make_request
 from course_lib.probability import bernoulli_log_prob
 from tests.laws.registry import DISCRETE_DENSITIES, perturbed

@@ -7,7 +7,8 @@ import pytest
 from flax import nnx
 
 from course_lib.autoregressive import Made, negative_log_likelihood
-from course_lib.coding import CodingError, GaussianGrid, code_of, compress, decompress, symbols_of
+from course_lib.coding import CodingError, GaussianGrid, code_of, compress, decompress
+from course_lib.coding.codec import symbols_of
 from course_lib.coding.entropy_coder import stream
 from course_lib.data import binarize, digits_8x8, flatten
 from course_lib.flows import RealNVP

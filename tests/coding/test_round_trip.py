@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_lib.coding import CodingError, code_of, compress, decompress, symbols_of
+from course_lib.coding import CodingError, code_of, compress, decompress
+from course_lib.coding.codec import symbols_of
 from tests.coding.models import MODELS, build, images_for, leaky_made, levels_for
 
 model_of = cache(build)

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from course_lib.data import CHECKERBOARD, RING, SPIRALS, TOY_DENSITIES, toy_density
+from course_lib.data import toy_density
+from course_lib.data.toy import CHECKERBOARD, RING, SPIRALS, TOY_DENSITIES
 
 
 def test_the_six_by_name():

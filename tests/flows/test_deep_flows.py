@@ -27,9 +27,9 @@ from course_lib.flows import (
     constrained_direction,
     negative_log_likelihood,
     rational_quadratic_forward,
-    rational_quadratic_inverse,
     spline_knots,
 )
+from course_lib.flows.spline import rational_quadratic_inverse
 from course_lib.probability import standard_normal_log_prob
 from tests.laws.registry import perturbed
 from tests.tolerances import FLOAT32, ROUND_TRIP

@@ -10,7 +10,8 @@ from statsmodels.tsa.arima.model import ARIMA
 from statsmodels.tsa.arima_process import ArmaProcess
 from statsmodels.tsa.stattools import acovf, pacf
 
-from course_lib.autoregressive import LinearAr, least_squares, levinson, sample_autocovariance, yule_walker
+from course_lib.autoregressive import LinearAr, least_squares, levinson, yule_walker
+from course_lib.autoregressive.linear_ar import sample_autocovariance
 from tests.tolerances import FLOAT64, within_standard_errors
 
 PROCESSES = {

@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from course_lib.data import CHECKERBOARD, EIGHT_GAUSSIANS, PINWHEEL, RING, SPIRALS, TOY_DENSITIES, TWO_MOONS
-from course_lib.data.toy import ToyDensity
+from course_lib.data.toy import (
+    CHECKERBOARD,
+    EIGHT_GAUSSIANS,
+    PINWHEEL,
+    RING,
+    SPIRALS,
+    TOY_DENSITIES,
+    TWO_MOONS,
+    ToyDensity,
+)
 from tests.tolerances import within_standard_errors
 
 EVERY = pytest.mark.parametrize("density", TOY_DENSITIES.values(), ids=lambda d: d.name)

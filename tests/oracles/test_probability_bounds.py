@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from course_lib.probability import effective_sample_size, elbo, iwae_bound, kl_normal, normal_log_prob
+from course_lib.probability import effective_sample_size, elbo, iwae_bound, normal_log_prob
+from course_lib.probability.divergences import kl_normal
 from tests.tolerances import FLOAT32, within_standard_errors
 
 X = 1.3

@@ -13,12 +13,12 @@ from course_lib.probability import (
     bernoulli_log_prob,
     categorical_log_prob,
     kl_monte_carlo,
-    kl_normal,
     kl_standard_normal,
     kl_uniform,
     normal_log_prob,
     standard_normal_log_prob,
 )
+from course_lib.probability.divergences import kl_normal
 from tests.tolerances import FLOAT32, within_standard_errors
 
 with warnings.catch_warnings():  # distrax 0.1.9 touches names that jax has deprecated

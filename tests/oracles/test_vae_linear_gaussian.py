@@ -17,7 +17,8 @@ from flax import nnx
 from scipy import stats
 
 from course_lib.distributions import Gaussian
-from course_lib.probability import kl_normal, kl_standard_normal, normal_log_prob, standard_normal_log_prob
+from course_lib.probability import kl_standard_normal, normal_log_prob, standard_normal_log_prob
+from course_lib.probability.divergences import kl_normal
 from course_lib.vae import Vae, negative_elbo, reparameterize
 from tests.tolerances import FLOAT32, within_standard_errors
 

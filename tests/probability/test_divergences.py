@@ -7,12 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_lib.probability import (
-    kl_monte_carlo,
-    kl_normal,
-    kl_standard_normal,
-    kl_uniform,
-)
+from course_lib.probability import kl_monte_carlo, kl_standard_normal, kl_uniform
+from course_lib.probability.divergences import kl_normal
 from tests.tolerances import FLOAT32
 
 number = st.floats(-5, 5, width=32)

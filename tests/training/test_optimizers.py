@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from course_lib.training import fit
+from course_lib.training import cosine_adam, fit
 from tests.training.problems import examples, line
 
 
@@ -40,3 +40,14 @@ def test_any_optax_optimizer(name):
     )  # fmt: skip
     assert np.isfinite(history.train_loss).all()
     assert history.train_loss[-1] < history.train_loss[0]
+
+
+def test_the_cosine_falls_from_the_rate_to_zero():
+    optimizer, params = cosine_adam(0.1, 100), jnp.zeros(())
+    state, steps = optimizer.init(params), []
+    for _ in range(110):
+        update, state = optimizer.update(jnp.ones(()), state, params)  # for a constant gradient Adam moves by the rate
+        steps.append(-float(update))
+    t = np.arange(110)
+    expected = 0.05 * (1 + np.cos(np.pi * np.minimum(t, 100) / 100))
+    np.testing.assert_allclose(steps, expected, rtol=1e-3, atol=1e-6)
