@@ -29,7 +29,6 @@ from benchmarks.arguments import integer, positive
 from course_lib.autoregressive import Made, Nade, OrderlessNade
 from course_lib.autoregressive.model import Autoregressive
 from course_lib.autoregressive.pixelcnn import PixelCNN
-from course_lib.autoregressive.sampling import chooser, make_request
 from course_lib.command import run_command
 
 SIDE = 28
@@ -56,17 +55,19 @@ def rough(model: Any, scale: float) -> Any:
 def row_of(model: Autoregressive, n: int) -> Row:
     """For any autoregressive model."""
     graphdef, state = nnx.split(model)
-    ordering = model.ordering[...]
-    request = make_request(model.event_shape, (n,), 1.0, None, None, model.likelihood)
+    ordering, likelihood = model.ordering[...], model.likelihood
 
-    def full_pass(state: Any, x: jax.Array, t: jax.Array, key: Any) -> jax.Array:
+    def full_pass(state: Any, x: jax.Array, t: jax.Array, noise: Any) -> jax.Array:
         whole = nnx.merge(graphdef, state)
-        numbers = whole.parameters(x.reshape(n, *whole.event_shape)).reshape(*x.shape, -1)
-        choose = chooser(whole.likelihood, key, ordering, request)
-        return x.at[:, ordering[t]].set(choose(numbers[:, ordering[t]], t))
+        numbers = whole.parameters(x.reshape(n, *whole.event_shape)).reshape(*x.shape, likelihood.num_parameters)
+        drawn = likelihood.draw(jax.tree.map(lambda a: a[t], noise), numbers[:, ordering[t]])
+        return x.at[:, ordering[t]].set(drawn)
+
+    def noise(key: Any) -> Any:
+        return jax.vmap(lambda key: likelihood.noise(key, (n,)))(jax.random.split(key, len(ordering)))
 
     sample = lambda key: model.sample(key, (n,)).reshape(n, -1)  # noqa: E731
-    return Row(sample, full_pass, state, lambda key: key, (n, len(ordering)), np.asarray(ordering))
+    return Row(sample, full_pass, state, noise, (n, len(ordering)), np.asarray(ordering))
 
 
 def spread_or_drawn(key: Any) -> Callable[[int], Row]:

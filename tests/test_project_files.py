@@ -57,3 +57,8 @@ def test_files_of_the_library_stay_readable():
     """At most 250 lines a file."""
     texts = {p: p.read_text(encoding="utf-8") for p in (ROOT / "course_lib").rglob("*.py")}
     assert {p.name for p, text in texts.items() if len(text.splitlines()) > 250} == set()
+
+
+def test_the_tests_mirror_the_tree():
+    rooms = {path.parent.name for path in (ROOT / "course_lib").glob("*/__init__.py")} | {"tools", "benchmarks", "book"}
+    assert {room for room in rooms if not list((ROOT / "tests" / room).glob("test_*.py"))} == set()

@@ -45,7 +45,7 @@ class Made(Autoregressive):
         order = np.arange(num_inputs) if ordering is None else np.asarray(ordering)
         degrees, outputs = made_degrees(order, hidden_sizes, mask_key), likelihood.num_parameters
         self.network = MaskedNetwork(degrees, outputs, direct=direct, num_classes=num_classes, rngs=rngs)
-        self.network.layers[-1].bias[...] = likelihood.start(rngs.params(), self.event_shape).ravel()
+        self.network.layers[-1].bias[...] = likelihood.start(rngs, self.event_shape).ravel()
 
     @property
     def layers(self) -> Sequence[MaskedLinear]:

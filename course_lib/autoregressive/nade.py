@@ -66,7 +66,7 @@ class Nade(Autoregressive):
         self.kernel = nnx.Param(fan_in_normal(rngs.params(), (num_inputs, num_hidden)))
         self.hidden_bias = nnx.Param(zeros(None, (num_hidden,)))
         self.output_kernel = nnx.Param(output_kernel.reshape(num_hidden, num_inputs, numbers).swapaxes(0, 1))
-        self.output_bias = nnx.Param(likelihood.start(rngs.params(), self.event_shape))
+        self.output_bias = nnx.Param(likelihood.start(rngs, self.event_shape))
 
     def parameters(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch_and_event p"]:
         x = events(x, self.event_shape, "Nade")

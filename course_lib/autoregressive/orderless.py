@@ -50,7 +50,7 @@ class OrderlessNade(Autoregressive):
             whole_number(width, "a hidden size")
         numbers = likelihood.num_parameters
         self.network: Any = dense([2 * num_inputs, *hidden_sizes, num_inputs * numbers], rngs)
-        self.network.layers[-1].bias[...] = likelihood.start(rngs.params(), self.event_shape).ravel()
+        self.network.layers[-1].bias[...] = likelihood.start(rngs, self.event_shape).ravel()
 
     def from_observed(
         self, x: Float[Array, "*batch d"], observed: Float[Array, "*batch d"]

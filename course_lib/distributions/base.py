@@ -4,7 +4,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-import jax
+import jax.numpy as jnp
+from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Key
 
 
@@ -51,10 +52,10 @@ class Distribution:
         """x as a network reads it: as it is, unless a distribution says otherwise."""
         return x
 
-    def start(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "*shape p"]:
+    def start(self, rngs: nnx.Rngs, shape: tuple[int, ...]) -> Float[Array, "*shape p"]:
         """Numbers to start a network's last bias with: 0, unless that would keep parts of a mixture together."""
-        del key
-        return jax.numpy.zeros((*shape, self.num_parameters))
+        del rngs
+        return jnp.zeros((*shape, self.num_parameters))
 
 
 def require_distribution(likelihood: Any, kind: type[Distribution] = Distribution) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from course_lib.distributions.base import Distribution
@@ -108,7 +109,7 @@ class GaussianMixture(Distribution):
         mean, log_sigma = (jnp.take_along_axis(a, k, axis=-1)[..., 0] for a in (mean, log_sigma))
         return mean + jnp.exp(log_sigma) * jnp.sqrt(temperature) * normal
 
-    def start(self, key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "*shape p"]:
+    def start(self, rngs: nnx.Rngs, shape: tuple[int, ...]) -> Float[Array, "*shape p"]:
         """Means apart: components that start in the same place would stay together."""
-        means = jax.random.normal(key, (*shape, self.components)) * (self.components > 1)
+        means = jax.random.normal(rngs.params(), (*shape, self.components)) * (self.components > 1)
         return jnp.concatenate([jnp.zeros_like(means), means, jnp.zeros_like(means)], axis=-1)

@@ -352,7 +352,7 @@ _ = plt.legend()
 # $a=b+x\,(W\odot M)$, where $\odot$ multiplies entry by entry.
 
 
-# %% alt="An 8 by 8 corner of the mask: green above the diagonal, grey on it and below. Column d is green in the rows before d." library="course_lib.autoregressive.made:masked_linear"
+# %% alt="An 8 by 8 corner of the mask: green above the diagonal, grey on it and below. Column d is green in the rows before d." library="course_lib.networks.masked:masked_linear"
 def masked_linear(x, kernel, bias, mask):
     y = x @ (kernel * mask)
     return y + jnp.broadcast_to(bias, y.shape)
@@ -510,7 +510,7 @@ for name, o in orderings.items():
 
 # %%
 nade = Nade(64, 128, rngs=nnx.Rngs(0))
-nade.output_bias[...] = baseline_logits  # start from the independent pixels
+nade.output_bias[...] = baseline_logits[:, None]  # start from the independent pixels
 settings = {"key": jax.random.key(0), "batch_size": 64, "validation": x_valid, "patience": 10}
 history = fit(nade, negative_log_likelihood, x_train, epochs=60, optimizer=optax.adam(2e-2), **settings)
 print(history)

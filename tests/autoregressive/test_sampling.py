@@ -124,16 +124,6 @@ def test_temperature_divides_every_logit(name):
     assert chi_square_rejects(samples, exact[1.0])
 
 
-@pytest.mark.parametrize("name", ["Made with everything", "DeepNADE"])
-def test_an_ensemble_samples_from_its_mean(name):
-    model = perturbed(KINDS[name](5, 3), 1, scale=0.5)
-    ensemble = Ensemble(model, jax.random.split(jax.random.key(0), 4))
-    samples = ensemble.sample(jax.random.key(1), (100, 200)).reshape(-1, 5)
-    assert not chi_square_rejects(samples, jnp.exp(ensemble.log_prob(enumerate_binary(5))))
-    assert chi_square_rejects(samples, jnp.exp(model.log_prob(enumerate_binary(5))))
-    assert ensemble.sample(jax.random.key(2)).shape == (5,)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

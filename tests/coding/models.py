@@ -47,7 +47,7 @@ def images_for(name: str, count: int, seed: int, kind: str = "random") -> np.nda
     """Images that the model takes: random ones, or all of the lowest or of the highest value."""
     model, levels = build(name), MODELS[name][1]
     size = getattr(model, "num_dims", None) or getattr(model, "num_inputs", None)
-    shape = (count, size) if size else (count, *model.image_shape)
+    shape = (count, *getattr(model, "event_shape", (size,)))
     symbols = {"random": np.random.default_rng(seed).integers(0, levels, shape)}
     symbols |= {"zeros": np.zeros(shape), "ones": np.full(shape, levels - 1)}
     return (symbols[kind] / (levels - 1)).astype(np.float32)

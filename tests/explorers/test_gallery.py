@@ -160,7 +160,7 @@ def test_the_ar2_triangle_shows_the_process_of_its_coefficients():
 def test_the_moving_spline_is_the_library_s_and_its_bins_keep_their_areas():
     import jax.numpy as jnp
 
-    from course_lib.flows import rational_quadratic_forward, rational_quadratic_inverse
+    from course_lib.flows.spline import rational_quadratic_forward, rational_quadratic_inverse
 
     explorer = BUILT.setdefault("spline_knots", EXPLORERS["spline_knots"]())
     rng = np.random.default_rng(0)
@@ -200,8 +200,8 @@ def test_each_family_shows_the_image_of_its_seed_and_temperature():
 
 def test_a_slim_decoder_draws_what_the_decoder_draws():
     """Over the plane, also between the places that it was made from; with too few directions it does not."""
-    from course_lib.explorers import latent_plane
     from course_lib.explorers.network import Network
+    from course_lib.explorers.scenes import latent_plane
     from tests.explorers.registry import random_layers
 
     rng = np.random.default_rng(0)

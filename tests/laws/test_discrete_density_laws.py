@@ -62,7 +62,7 @@ def test_averaging_the_logits_of_two_orderings_is_no_distribution(kind):
     assert abs(float(jnp.exp(bernoulli_log_prob(x, logits).sum(axis=1)).sum()) - 1) > 1e-2
 
 
-@pytest.mark.parametrize(("name", "scale"), [("Made with everything", 0.7), ("DeepNADE", 0.0)])
+@pytest.mark.parametrize(("name", "scale"), [("Made with everything", 0.7), ("DeepNADE", 0.3)])
 def test_readings_of_one_model_average_their_probabilities(name, scale):
     """Every reading is a distribution, and so is their mean; the distribution of the mean logit is none."""
     x, keys = enumerate_binary(D), jax.random.split(jax.random.key(2), 6)
@@ -75,7 +75,7 @@ def test_readings_of_one_model_average_their_probabilities(name, scale):
     expected = np.log(np.exp(np.asarray(each, float)).mean(axis=0))  # float64: some probabilities are below 1e-38
     np.testing.assert_allclose(log_p, expected, rtol=1e-4)  # sums of twelve logits, compiled in two ways
     logits = jnp.stack([model.conditional_logits(x) for model in readings]).mean(axis=0)
-    assert abs(float(jnp.exp(bernoulli_log_prob(x, logits).sum(axis=1)).sum()) - 1) > 1e-2
+    assert abs(float(jnp.exp(bernoulli_log_prob(x, logits).sum(axis=1)).sum()) - 1) > 1e-3
 
 
 @every_kind
@@ -130,7 +130,7 @@ def test_loss_is_the_mean_negative_log_probability_and_has_gradients(build):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (np.zeros((2, 5)), r"x has shape \(2, 5\); (Nade|Made|OrderlessNade) was built for"),
+        (np.zeros((2, 5)), r"x has shape \(2, 5\); (Nade|(Redrawn)?Made|OrderlessNade) was built for"),
         (np.full((2, D), 255), "values from 255 to 255; a Bernoulli likelihood"),
         (np.full(D, np.nan), f"{D} values that are NaN or infinite"),
     ],

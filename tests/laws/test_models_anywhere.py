@@ -114,7 +114,7 @@ def test_every_model_computes_in_double_precision_where_jax_is_told_to():
 
 @pytest.mark.parametrize("dtype", [jnp.float32])
 def test_a_spline_comes_back_where_rounding_makes_its_discriminant_negative(dtype):
-    from course_lib.flows import rational_quadratic_inverse
+    from course_lib.flows.spline import rational_quadratic_inverse
 
     width, height, left, right = 0.97058153, 0.00126600, 6.28634834, 0.00240149
     knots_z, knots_x, slopes = (jnp.array([v], dtype) for v in ([0.0, width], [0.0, height], [left, right]))

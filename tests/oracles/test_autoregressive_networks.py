@@ -33,7 +33,7 @@ def nade_by_definition(x, kernel, hidden_bias, output_kernel, output_bias, order
     for d, pixel in enumerate(ordering):
         before = ordering[:d]
         h = sigmoid(np.array([sum(kernel[j, k] * x[j] for j in before) for k in range(len(hidden_bias))]) + hidden_bias)
-        p[pixel] = sigmoid(sum(output_kernel[k, pixel] * h[k] for k in range(len(h))) + output_bias[pixel])
+        p[pixel] = sigmoid(sum(output_kernel[pixel, k, 0] * h[k] for k in range(len(h))) + output_bias[pixel, 0])
     return p
 
 

@@ -222,8 +222,7 @@ def test_bad_data_is_refused(x, message):
         ({"num_classes": 0}, "num_classes"),
         ({"num_latents": -1}, "num_latents"),
         ({"hidden_sizes": [0]}, "hidden size"),
-        ({"sigma": 0.0}, "sigma"),
-        ({"likelihood": "poisson"}, "choose"),
+        ({"scale": "common"}, "no width to be learned"),
     ],
 )
 def test_impossible_models_are_refused(changes, message):

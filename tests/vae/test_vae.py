@@ -152,7 +152,7 @@ def test_bad_data_is_refused_with_the_mend(method, x, message):
 
 
 def test_a_gaussian_vae_takes_real_numbers_but_no_nan():
-    vae = make("gaussian")
+    vae = make(Gaussian())
     assert jnp.isfinite(vae.elbo(jax.random.key(0), 3 * np.ones((2, 6)) - 5.5)).all()
     with pytest.raises(ValueError, match="NaN"):
         vae.elbo(jax.random.key(0), np.full((2, 6), np.inf))
@@ -168,8 +168,7 @@ def test_the_decoder_refuses_codes_of_the_wrong_size():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"likelihood": "poisson"}, "choose"),
-        ({"sigma": 0.0}, "sigma is 0.0"),
+        ({"scale": "common"}, "no width to be learned"),
         ({"num_latents": 0}, "num_latents"),
         ({"hidden_sizes": [3, 0]}, "hidden size"),
     ],
@@ -184,3 +183,8 @@ def test_impossible_models_are_refused(changes, message):
 def test_a_bound_needs_a_sample(method):
     with pytest.raises(ValueError, match="num_samples"):
         getattr(make(), method)(jax.random.key(0), BITS, 0)
+
+
+def test_a_width_of_zero_is_refused():
+    with pytest.raises(ValueError, match="sigma is 0"):
+        Gaussian(0.0)

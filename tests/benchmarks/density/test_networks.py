@@ -13,7 +13,7 @@ from benchmarks.density.data import Binary
 from benchmarks.density.neural import log_prob, train
 from benchmarks.density.run import Row, Run
 from course_lib.autoregressive import Made, enumerate_binary, negative_log_likelihood
-from tests.benchmarks_density.test_density import FAR, chain_data
+from tests.benchmarks.density.test_density import FAR, chain_data
 
 
 @pytest.fixture(scope="module")
