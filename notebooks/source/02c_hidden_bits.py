@@ -201,7 +201,8 @@ print(history)
 show_code(darn)
 
 # %% [markdown]
-# Now $h$ carries a message, sending $x$ costs less, and so does the total.
+# Now $h$ carries a message, and sending $x$ costs less. The price of $h$ takes most of that back: the bound hardly moves.
+# What the message is worth shows in $p(x)$ itself.
 #
 # ## 2c.4 What the bound leaves out
 #

@@ -43,14 +43,15 @@ def test_a_masked_network_is_its_formula(direct):
     degrees = made_degrees(np.array([2, 0, 3, 1]), [6])
     options = {"direct": direct, "activation": jnp.tanh, "num_classes": 3, "num_context": 2}
     network = perturbed(MaskedNetwork(degrees, 2, **options, rngs=nnx.Rngs(0)), 0)
-    label, context = np.array([0, 2, 1, 1, 0]), np.random.default_rng(1).normal(size=(5, 2)).astype(np.float32)
+    label, context = jnp.array([0, 2, 1, 1, 0]), jax.random.normal(jax.random.key(1), (5, 2))
     first, last = network.layers
     masked = [np.asarray(layer.kernel[...] * layer.mask[...]) for layer in (first, last)]
     labels = [np.asarray(layer.label_kernel[...])[label] for layer in (first, last)]
-    h = np.tanh(X @ masked[0] + first.bias[...] + labels[0] + context @ network.context_kernel[...])
+    biases = [np.asarray(layer.bias[...]) for layer in (first, last)]
+    h = np.tanh(X @ masked[0] + biases[0] + labels[0] + context @ np.asarray(network.context_kernel[...]))
     h = np.concatenate([h, X], axis=1) if direct else h
-    expected = (h @ masked[1] + last.bias[...] + labels[1]).reshape(5, 4, 2)
-    np.testing.assert_allclose(network(X, label, context), expected, **FLOAT32)
-    slopes = jax.jacobian(lambda x: network(x, label[0], context[0]))(X[0])
+    expected = (h @ masked[1] + biases[1] + labels[1]).reshape(5, 4, 2)
+    np.testing.assert_allclose(network(jnp.asarray(X), label, context), expected, **FLOAT32)
+    slopes = jax.jacobian(lambda x: network(x, label[0], context[0]))(jnp.asarray(X[0]))
     position = np.argsort([2, 0, 3, 1])
     np.testing.assert_array_equal((slopes != 0).any(axis=1), position[None, :] < position[:, None])
