@@ -17,5 +17,6 @@ class DeepAutoencoder(Autoencoder):
 
     def __init__(self, num_inputs: int, hidden_sizes: Sequence[int], num_latents: int, *, rngs: nnx.Rngs):
         self.num_inputs, self.num_latents = num_inputs, num_latents
-        self.encoder = dense([num_inputs, *hidden_sizes, num_latents], rngs, activation=jax.nn.silu)
-        self.decoder = dense([num_latents, *reversed(hidden_sizes), num_inputs], rngs, activation=jax.nn.silu)
+        options = {"activation": jax.nn.silu, "first_weights": nnx.initializers.lecun_normal()}
+        self.encoder = dense([num_inputs, *hidden_sizes, num_latents], rngs, **options)
+        self.decoder = dense([num_latents, *reversed(hidden_sizes), num_inputs], rngs, **options)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float
 
-from course_lib.networks import fan_in_normal, zeros
+from course_lib.networks import zeros
 from course_lib.validation import events, require_finite, require_unit_interval
 
 
@@ -62,7 +62,8 @@ class SimpleAutoencoder(Autoencoder):
 
     def __init__(self, num_inputs: int, num_hidden: int, *, g: Callable = jax.nn.sigmoid, rngs: nnx.Rngs):
         self.num_inputs, self.num_latents, self.g = num_inputs, num_hidden, g
-        w, v = (fan_in_normal(rngs.params(), sizes).T for sizes in ((num_inputs, num_hidden), (num_hidden, num_inputs)))
+        w = jax.random.normal(rngs.params(), (num_hidden, num_inputs)) / num_inputs**0.5
+        v = jax.random.normal(rngs.params(), (num_inputs, num_hidden)) / num_hidden**0.5
         self.w, self.b = nnx.Param(w), nnx.Param(zeros(None, (num_hidden,)))
         self.v, self.c = nnx.Param(v), nnx.Param(zeros(None, (num_inputs,)))
 

@@ -111,9 +111,9 @@ class Coupling(Bijection):
         return jnp.swapaxes(by_number, -1, -2)
 
     def _apply(self, curve: Callable, t: Points, context: Context) -> MappedPoints:
-        t, moved = events(t, (self.num_dims,), "Coupling"), np.asarray(self.mask) == 0
-        values, log_slopes = curve(t[..., _places(moved)], self.parameters(t, context))
-        return jnp.where(jnp.asarray(moved), _widened(values, moved), t), log_slopes.sum(axis=-1)
+        t, kept = events(t, (self.num_dims,), "Coupling"), np.asarray(self.mask) == 1
+        values, log_slopes = curve(t[..., _places(~kept)], self.parameters(t, context))
+        return _widened(t[..., _places(kept)], kept) + _widened(values, ~kept), log_slopes.sum(axis=-1)
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
         return self._apply(self.transformer.forward, z, context)

@@ -10,11 +10,12 @@ from jaxtyping import Array
 from course_lib.networks.initial_weights import fan_in_normal, zeros
 
 
-def linear(inputs: int, outputs: int, rngs: nnx.Rngs, *, start_at_zero: bool = False) -> nnx.Linear:
-    """x ↦ x W + b with W of `fan_in_normal` and b = 0; or with W = 0."""
-    return nnx.Linear(
-        inputs, outputs, kernel_init=zeros if start_at_zero else fan_in_normal, bias_init=zeros, rngs=rngs
-    )
+def linear(
+    inputs: int, outputs: int, rngs: nnx.Rngs, *, start_at_zero: bool = False, first_weights: Callable = fan_in_normal
+) -> nnx.Linear:
+    """x ↦ x W + b with b = 0 and W from `first_weights`, or W = 0."""
+    start = zeros if start_at_zero else first_weights
+    return nnx.Linear(inputs, outputs, kernel_init=start, bias_init=zeros, rngs=rngs)
 
 
 def dense(
@@ -24,6 +25,7 @@ def dense(
     activation: Callable[[Array], Array] = jax.nn.relu,
     activate_last: bool = False,
     start_at_zero: bool = False,
+    first_weights: Callable = fan_in_normal,
 ) -> nnx.Sequential:
     """x ↦ a(… a(x W_1 + b_1) …) W_L + b_L: layers of these sizes, with the activation a between each two.
 
@@ -31,10 +33,12 @@ def dense(
         sizes: of the input, the hidden layers and the output; a single size is the identity.
         activate_last: a after the last layer, too.
         start_at_zero: W_L = 0, so that the output is 0 whatever the input is, until training moves it.
+        first_weights: (key, shape, dtype) → W of the other layers.
     """
     pairs, layers = list(pairwise(sizes)), []
     for depth, (inputs, outputs) in enumerate(pairs, start=1):
         last = depth == len(pairs)
-        layers.append(linear(inputs, outputs, rngs, start_at_zero=last and start_at_zero))
+        options = {"start_at_zero": last and start_at_zero, "first_weights": first_weights}
+        layers.append(linear(inputs, outputs, rngs, **options))
         layers += [activation] if activate_last or not last else []
     return nnx.Sequential(*layers)

@@ -16,7 +16,7 @@ def mean_and_error(values: Any, axis: int = 0) -> tuple[Any, Any]:
     Args: values: real numbers, the samples on `axis`.
     Returns: in double precision, floats for values of one axis.
     Raises: ValueError: fewer than two values.
-    Taught in: 01_introduction, "A fair comparison"; 02_autoregressive, "From conditionals to pixels".
+    Taught in: 01_introduction, "Do images without labels help?"; 02_autoregressive, "From conditionals to pixels".
     """
     values = as_doubles(values, "values")
     n = values.shape[axis] if values.ndim else 1
