@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 # the second needs the website, which is built meanwhile.
 LONGEST = [
     "browser/test_explorers_in_lab.py", "browser/test_pages.py", "browser/test_lab_reopened.py",
-    "laws/test_odd_inputs.py", "setup/test_newer_releases.py", "laws/test_bijection_laws.py",
+    "laws/test_odd_inputs.py", "laws/test_structures_and_distributions.py", "setup/test_newer_releases.py",
+    "laws/test_bijection_laws.py",
     "autoregressive/test_pixelcnn.py", "laws/test_models_anywhere.py", "setup/test_set_up.py",
     "places/test_streams.py", "vae/test_better_bounds.py", "autoregressive/test_sampling.py",
 ]  # fmt: skip

@@ -1100,7 +1100,7 @@ print(f"log-density, float32 against float64: {difference:.0e} nats at most")
 outlier = jnp.array([[-1000.0, 1.0]])
 for c in (1e6, 2.0):  # the first bound is never felt
     one_layer = Flow(2, Coupling([1, 0], [], transformer=AffineTransformer(c), rngs=nnx.Rngs(0)))
-    kernel = one_layer.bijection.last.kernel  # at [0, -1]: from x_1 to r
+    kernel = one_layer.bijection.conditioner.layers[0].kernel  # at [0, -1]: from x_1 to r
     kernel[...] = jnp.zeros(kernel.shape).at[0, -1].set(0.1)
     loss, gradients = nnx.value_and_grad(negative_log_likelihood)(one_layer, outlier)
     finite = all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
