@@ -19,6 +19,7 @@ from flax import nnx
 
 from course_lib import autoencoders, autoregressive, distributions, flows, probability, vae
 from course_lib.data import binarize
+from course_lib.probability.divergences import kl_normal
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = jax.random.key(0)
@@ -147,8 +148,8 @@ def entries() -> dict[str, tuple[np.ndarray, Callable[[Any], Any]]]:
         "bernoulli_log_prob, x": (BITS, lambda x: p.bernoulli_log_prob(x, 0.7)),
         "bernoulli_log_prob, logits": (WHOLE, lambda x: p.bernoulli_log_prob(BITS.astype("u1"), x)),
         "categorical_log_prob, logits": (WHOLE, lambda x: p.categorical_log_prob(np.array([0, 1, 2]), x)),
-        "kl_normal, mean": (WHOLE, lambda x: p.kl_normal(x, 0, np.array(2, "u1"), 1)),
-        "kl_normal, log_sigma": (WHOLE, lambda x: p.kl_normal(0, 0, 1, x)),
+        "kl_normal, mean": (WHOLE, lambda x: kl_normal(x, 0, np.array(2, "u1"), 1)),
+        "kl_normal, log_sigma": (WHOLE, lambda x: kl_normal(0, 0, 1, x)),
         "kl_uniform": (WHOLE, lambda x: p.kl_uniform(x, 5, -4, np.array(9, "u1"))),
         "elbo": (WHOLE, lambda x: p.elbo(x, BITS.astype("u1"))),
         "iwae_bound": (WHOLE, lambda x: p.iwae_bound(x, BITS.astype("u1"))),
@@ -162,7 +163,7 @@ def is_map(name: str) -> bool:
     """True for what only computes (a layer, a formula): NaN and infinity go through it, and come out as such."""
     return (
         name.rpartition(".")[2] in ("forward", "inverse", "conditional_logits", "parameters")
-        or (name[0].islower() and (name.split(",")[0] in dir(probability)))
+        or (name[0].islower() and (name.split(",")[0] in (*dir(probability), "kl_normal")))
         or name in ("ArNet", "Darn.log_joint", "chain_rule_log_prob")
     )
 
