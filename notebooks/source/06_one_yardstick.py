@@ -77,17 +77,17 @@ print(f"no model: {64 * np.log(17):.1f} nats; independent pixels: {-independent_
 # %% [markdown]
 # ## 6.2 One law for a pixel
 #
-# The course has used one idea for all its models of images: **a model is a structure and a distribution**. The structure
-# says what a pixel may depend on; a network computes a few numbers from that. The distribution says what the numbers
-# mean. NADE, MADE, PixelCNN and the VAE shall differ in their structure and in nothing else.
+# All models of images in this course follow one idea: **a model is a structure and a distribution**. The structure says what
+# a pixel may depend on; a network computes a few numbers from that. The distribution says what the numbers mean.
 #
-# So the distribution is the same for all four: three logistic densities, mixed and cut into 17 levels (chapter 2b).
+# Ours shall differ in their structure alone. The distribution is the same for all: three logistic densities, mixed and cut
+# into 17 levels (chapter 2b).
 
 # %%
 PIXEL = LogisticMixture(17, 3)  # 9 numbers for each pixel
 
 # %% [markdown] tags=["derivation"]
-# In an autoregressive model the numbers $\theta_d$ of pixel $d$ depend on the pixels before it, in a VAE on the code $z$
+# In NADE, MADE and PixelCNN the numbers $\theta_d$ of pixel $d$ depend on the pixels before it, in a VAE on the code $z$
 # alone:
 #
 # $$P(x)=\prod_dP(x_d;\theta_d(x_{<d})),\qquad P(x\mid z)=\prod_dP(x_d;\theta_d(z)).$$
