@@ -77,10 +77,10 @@ print(f"no model: {64 * np.log(17):.1f} nats; independent pixels: {-independent_
 # %% [markdown]
 # ## 6.2 One law for a pixel
 #
-# All models of images here follow one idea: **a model is a structure and a distribution**. The structure says what a pixel may
+# One idea for all models: **a model is a structure and a distribution**. The structure says what a pixel may
 # depend on; a network computes a few numbers from that. The distribution says what the numbers mean.
 #
-# Ours differ in structure alone. The distribution is the same for all: three logistic densities, mixed and cut into 17
+# Ours differ in structure alone. They share the distribution: three logistic densities, mixed and cut into 17
 # levels (chapter 2b).
 
 # %%
