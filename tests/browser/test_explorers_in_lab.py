@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 from tests.browser.chromium import Visit, VisitMaker
 from tests.browser.explorer_drive import Driver
@@ -20,6 +21,12 @@ ANSWER = """async (code) => {
   future.onIOPub = (m) => { if (m.header.msg_type === "stream") text += m.content.text; };
   await future.done;
   return text;
+}"""
+
+
+CLOSE = """path => {
+  const all = [...window.jupyterapp.shell.widgets("main")];
+  all.filter((w) => w.context?.path === path).forEach((w) => w.dispose());
 }"""
 
 
@@ -63,13 +70,32 @@ def test_explorer_run_by_a_kernel(gallery: Visit, name: str):
     assert gallery.blocked == []
 
 
+def open_chapter(lab: Visit, path: str, count: int) -> None:
+    """Open it until all explorers show; at most three times.
+
+    On a machine with more to do than cores, JupyterLab now and then draws an output before it has read the notebook's
+    widgets ("widget model not found"); opened again, as a person would, it shows them. What is not saved never shows.
+    """
+    for attempt in (1, 2, 3):
+        lab.page.evaluate(
+            "async (path) => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }", path
+        )
+        wait_until_open(lab.page, path)
+        try:
+            count_shown(lab.page, count)
+            return
+        except TimeoutError:
+            if attempt == 3:
+                raise
+            lab.page.evaluate(CLOSE, path)
+            lab.errors.clear()
+
+
 @pytest.mark.parametrize("page", WITH_EXPLORERS)
 def test_chapter_explorers_before_anything_is_run(lab: Visit, page: str):
     """A chapter opened after the gallery: its explorers live by what the notebook saved."""
     path, found = str(Path(page).with_suffix(".ipynb")), saved_in(notebook_of(page))
-    lab.page.evaluate("async (path) => { await window.jupyterapp.commands.execute('docmanager:open', {path}); }", path)
-    wait_until_open(lab.page, path)
-    count_shown(lab.page, len(found))
+    open_chapter(lab, path, len(found))
     for number, saved in enumerate(found):
         driver = Driver(lab.page, lab.page.locator(SHOWN).nth(number), saved)
         driver.assert_appears()
