@@ -80,7 +80,7 @@ print(f"no model: {64 * np.log(17):.1f} nats; independent pixels: {-independent_
 # One idea for all models: **a model is a structure and a distribution**. The structure says what a pixel may
 # depend on; a network computes a few numbers from that. The distribution says what the numbers mean.
 #
-# Ours differ in structure alone. They share the distribution: three logistic densities, mixed and cut into 17
+# Four of ours differ in structure alone. They share the distribution: three logistic densities, mixed and cut into 17
 # levels (chapter 2b).
 
 # %%
