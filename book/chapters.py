@@ -49,7 +49,8 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
 
 def facts_of(notebook: NotebookNode) -> str:
     """Reading time from words (a formula counts as one) and lines of code; the other times as the chapter says them."""
-    text = " ".join(c.source for c in notebook.cells if c.cell_type == "markdown" and "<details>" not in c.source)
+    text = " ".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    text = re.sub(r"<details.*?</details>", "", text, flags=re.S)
     words = len(re.sub(r"\$\$.*?\$\$|\$.*?\$", " formula ", text, flags=re.S).split())
     lines = sum(c.source.count("\n") + 1 for c in notebook.cells if c.cell_type == "code")
     facts = [f"{5 * max(1, round((words / WORDS_A_MINUTE + lines / LINES_A_MINUTE) / 5))} minutes to read"]

@@ -25,13 +25,22 @@ def cache_folder(part: str) -> Path:
 
     It lies in `COURSE_CACHE_DIR` if that is set, else in the user's cache folder, else in a `stand_in`.
     """
+    return _folder("user_cache_dir", part)
+
+
+def own_folder(part: str) -> Path:
+    """The folder for `part` of what the user made: "progress". It lies as `cache_folder`, but among the user's data."""
+    return _folder("user_data_dir", part)
+
+
+def _folder(usual_place: str, part: str) -> Path:
     import platformdirs
 
     named = os.environ.get("COURSE_CACHE_DIR")
     if named:
         return Path(os.path.abspath(os.path.expanduser(named)), part)
     try:
-        usual = Path(platformdirs.user_cache_dir(NAME), part)
+        usual = Path(getattr(platformdirs, usual_place)(NAME), part)
     except RuntimeError:  # nobody knows a home; some versions give "~/..." then
         return stand_in() / part
     return usual if usual.is_absolute() and may_write(usual) else stand_in() / part

@@ -28,7 +28,7 @@ from tools.safe_files import back_up, write_in_one_step
 
 MOST_BYTES = 1_500_000
 CELL_TIMEOUT = 300
-ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "PYTHONHASHSEED": "0"}
+ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "PYTHONHASHSEED": "0", "COURSE_PROGRESS": "off"}
 
 
 def learner_path(source: Path, root: Path) -> Path:

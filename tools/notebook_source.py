@@ -8,8 +8,10 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from tools import notebook_parts as parts
 from tools.cell_ids import number_cells
 from tools.install_cell import install_cell
+from tools.prose_numbers import ties
 from tools.repository import ROOT, Repository
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -18,9 +20,13 @@ METADATA = {
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
 }
 FINAL_CELL = "from course_lib.exercises import require_all_passed\n\nrequire_all_passed()"
-KEPT = ("tags", "alt", "library", "again")  # `again`: why a cell does something else when it is run once more
-AGAIN_CELL = """import sys
+# `again`: why a cell does something else when it is run once more; `numbers`: where numbers in prose come from.
+KEPT = ("tags", "alt", "caption", "library", "again", "numbers", "kind")
+FOR_TOOLS = ("again", "caption", "numbers")
+AGAIN_CELL = """import os
+import sys
 
+os.environ["COURSE_PROGRESS"] = "off"
 sys.path.insert(0, {root!r})
 from tools.run_again import run_again, watch
 
@@ -85,18 +91,40 @@ def _split(cell: NotebookNode, number: int) -> tuple[str, str]:
         raise NotebookError(f"{describe(cell, number)}: {error}") from error
 
 
+def chapter_number(path: Path) -> str:
+    """The chapter's number as its headings show it: 2 for 02_autoregressive, 2a for 02a_time_series."""
+    return path.stem.split("_")[0].lstrip("0") or "0"
+
+
+def as_shown(cell: NotebookNode, number: int, name: str) -> str:
+    """The text of a Markdown cell with its quiz, answer or hints folded; `name` is the quiz's own."""
+    tags = cell.metadata.get("tags", [])
+    try:
+        if "quiz" in tags:
+            return parts.quiz(cell.source, name)
+        return parts.answer(cell.source) if "answer" in tags else parts.fold_hints(cell.source)
+    except parts.PartError as error:
+        raise NotebookError(f"{describe(cell, number)}: {error}") from error
+
+
 def learner_edition(path: Path, found: Repository | None = None) -> NotebookNode:
-    """Stubs in the place of solutions, a collapsed solution after each check; not yet executed.
+    """Stubs in the place of solutions, a collapsed solution after each check, captions; not yet executed.
 
     Where the course has a repository, the first code cell installs it from there for those who lack it.
     """
     cells: list[NotebookNode] = []
     pending: list[str] = []
+    figures, chapter = 0, chapter_number(path)
     for number, cell in enumerate(read_source(path), start=1):
         cells.append(cell)
-        if cell.cell_type == "code":
+        if cell.cell_type == "markdown":
+            cell.source = as_shown(cell, number, f"quiz-{chapter}-{number}")
+        else:
             cell.source, solved = _split(cell, number)
             pending += [solved] if solved != cell.source else []
+        if text := cell.metadata.get("caption"):
+            figures += 1
+            cells.append(new_markdown_cell(parts.caption(text, chapter, figures), metadata={"tags": ["caption"]}))
         if "check" in cell.metadata.get("tags", []):
             if not pending:
                 raise NotebookError(f"{describe(cell, number)}: no marked solution comes before this check")
@@ -113,8 +141,8 @@ def learner_edition(path: Path, found: Repository | None = None) -> NotebookNode
 def trial_edition(path: Path, built: NotebookNode | None = None) -> NotebookNode:
     """What the tests execute: the learner edition from top to bottom, then what a learner may do with it.
 
-    After its last cell every exercise is solved and checked, all checks must have passed, and every cell is run once
-    more, each exercise with its solution.
+    After its last cell every exercise is solved and checked, all checks must have passed, numbers that the prose
+    states are computed anew, and every cell is run once more, each exercise with its solution.
 
     Args: built: the learner edition with its outputs, which those of marked cells are compared with.
     """
@@ -133,6 +161,8 @@ def trial_edition(path: Path, built: NotebookNode | None = None) -> NotebookNode
         if cell.id in ran:
             cell.update(outputs=ran[cell.id].outputs, execution_count=ran[cell.id].execution_count)
     first, final = new_code_cell(AGAIN_CELL.format(root=str(ROOT))), [new_code_cell(FINAL_CELL)] * bool(done)
+    if stated := ties(read_source(path)):
+        final.append(new_code_cell("\n".join(["from tools.prose_numbers import require", "", *stated])))
     calls = [new_code_cell(f"run_again({n}, {why!r})" if why else f"run_again({n})") for n, why in again]
     return _notebook([first, *cells, *done, *final, *calls])
 
@@ -140,7 +170,8 @@ def trial_edition(path: Path, built: NotebookNode | None = None) -> NotebookNode
 def _notebook(cells: list[NotebookNode]) -> NotebookNode:
     """A notebook whose cell ids depend on the cells' text alone, so that one edit changes one id."""
     for cell in cells:
-        cell.metadata.pop("again", None)
+        for name in FOR_TOOLS:
+            cell.metadata.pop(name, None)
     number_cells(cells)
     notebook = new_notebook(cells=cells, metadata=METADATA)
     nbformat.validate(notebook)

@@ -7,6 +7,8 @@ import pytest
 
 from tests.notebooks.sources import tags
 from tools.notebook_digest import ROOT
+from tools.notebook_outputs import VIEW
+from tools.notebook_source import chapter_number
 
 BUILT = sorted((ROOT / "notebooks").glob("*.ipynb"))
 each_built = pytest.mark.parametrize("path", BUILT, ids=lambda path: path.stem)
@@ -45,3 +47,20 @@ def test_every_check_is_followed_by_a_collapsed_solution(path):
     for before, after in pairwise(notebook(path).cells):
         if "check" in tags(before):
             assert after.source.startswith("<details>\n<summary>Solution</summary>")
+
+
+def shows_a_figure(cell) -> bool:
+    """A picture, or a widget that is no progress bar (the builder has removed those)."""
+    return any({"image/png", VIEW} & set(output.get("data", {})) for output in cell.get("outputs", []))
+
+
+@each_built
+def test_every_figure_has_its_numbered_caption(path):
+    cells, chapter = notebook(path).cells, chapter_number(path)
+    after = [below for above, below in pairwise(cells) if above.cell_type == "code" and shows_a_figure(above)]
+    captions = [cell for cell in cells if "caption" in tags(cell)]
+    assert [cell.source[:60] for cell in after if cell not in captions] == []
+    assert len(after) == len(captions)
+    for number, cell in enumerate(captions, start=1):
+        assert f"**Figure {chapter}.{number}.** " in cell.source
+        assert len(cell.source) > 60

@@ -6,10 +6,12 @@ import statistics
 import pytest
 
 from tests.notebooks.sources import cells_of, count_words, each_source, prose, tags
+from tools.notebook_source import chapter_number
 
-MOST_WORDS = 60
+MOST_WORDS = 90
+MOST_CHARACTERS = 79  # more is cut off on the website and beside a file browser
 MOST_LINES, USUAL_LINES = 30, 20
-EXEMPT = {"box", "derivation", "frame", "exercise"}
+EXEMPT = {"box", "derivation", "frame", "exercise", "quiz", "answer"}
 TIMINGS = re.compile(r"perf_counter|\btime\.time\(|%time|process_time|\.seconds\b|compile_seconds")
 
 
@@ -17,11 +19,6 @@ def code_lines(path) -> list[int]:
     """Lines of each code cell that the learner reads; blank lines and checks are not counted."""
     shown = [cell for cell in cells_of(path, "code") if "check" not in tags(cell)]
     return [sum(bool(line.strip()) and "SOLUTION" not in line for line in cell.source.splitlines()) for cell in shown]
-
-
-def number(path) -> str:
-    """The chapter's number as its headings show it: 2 for 02_autoregressive, 2a for 02a_time_series."""
-    return path.stem.split("_")[0].lstrip("0") or "0"
 
 
 def headings(path) -> list[str]:
@@ -53,6 +50,12 @@ def test_code_cells_are_short(path):
 
 
 @each_source
+def test_code_lines_fit_beside_a_file_browser(path):
+    lines = [line for cell in cells_of(path, "code") for line in cell.source.splitlines()]
+    assert [line for line in lines if len(line) > MOST_CHARACTERS] == []
+
+
+@each_source
 def test_few_words_stand_between_two_cells(path):
     assert wordy(cells_of(path)[1:]) == []
 
@@ -61,12 +64,12 @@ def test_few_words_stand_between_two_cells(path):
 def test_the_first_cell_is_the_title(path):
     first = cells_of(path)[0]
     assert first.cell_type == "markdown"
-    assert re.match(rf"# {number(path)} · \S", first.source)
+    assert re.match(rf"# {chapter_number(path)} · \S", first.source)
 
 
 @each_source
 def test_sections_are_numbered_in_order_and_the_end_is_complete(path):
-    chapter, found = number(path), headings(path)
+    chapter, found = chapter_number(path), headings(path)
     numbers = [int(m[1]) for heading in found if (m := re.match(rf"## {chapter}\.(\d+) ", heading))]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= 3
@@ -75,10 +78,39 @@ def test_sections_are_numbered_in_order_and_the_end_is_complete(path):
 
 
 @each_source
-def test_the_learner_predicts_and_meets_a_failure(path):
-    text = "\n".join(cell.source for cell in cells_of(path, "markdown"))
-    assert "**Predict" in text
-    assert "What goes wrong" in text
+def test_the_learner_meets_a_failure(path):
+    assert "What goes wrong" in "\n".join(cell.source for cell in cells_of(path, "markdown"))
+
+
+def questions_and_answers(cells) -> list[str]:
+    """`predict` and `answer` in the order in which a chapter has them; a folded answer is a cell of its own."""
+    found = []
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            words = re.findall(r"^\*\*(Predict|Answer)\b", cell.source, re.MULTILINE)
+            found += ["answer"] if "answer" in tags(cell) else [word.lower() for word in words]
+    return found
+
+
+@each_source
+def test_every_prediction_is_answered(path):
+    found = questions_and_answers(cells_of(path))
+    assert found
+    assert found == ["predict", "answer"] * (len(found) // 2)
+
+
+def test_an_open_question_is_found():
+    from nbformat.v4 import new_markdown_cell
+
+    asked, told = new_markdown_cell("**Predict:** what?"), new_markdown_cell("**Answer.** That.")
+    folded = new_markdown_cell("That.", metadata={"tags": ["answer"]})
+    assert questions_and_answers([asked, told, asked, folded]) == ["predict", "answer"] * 2
+    assert questions_and_answers([asked, asked, told]) == ["predict", "predict", "answer"]
+
+
+@each_source
+def test_every_chapter_asks_what_was_understood(path):
+    assert sum("quiz" in tags(cell) for cell in cells_of(path, "markdown")) >= 6
 
 
 @each_source
@@ -88,8 +120,21 @@ def test_there_are_exercises_and_each_is_checked(path):
     told = re.findall(r"^#+ Exercise (\S+)", "\n".join(c.source for c in cells_of(path, "markdown")), re.MULTILINE)
     assert len(names) >= (3 if path.stem.startswith("00") else 4)
     assert names == told
-    assert all(name.startswith(f"{number(path)}.") for name in names)
+    assert all(name.startswith(f"{chapter_number(path)}.") for name in names)
     assert all(re.search(r"check\.(close|true)\(", cell.source) for cell in checks)
+
+
+KINDS = {"recall", "fill-in", "derivation", "bug hunt", "experiment", "open"}
+
+
+@each_source
+def test_exercises_tell_their_kind_and_give_hints_before_the_failure(path):
+    asked = [cell for cell in cells_of(path, "markdown") if re.search(r"^#+ Exercise ", cell.source, re.MULTILINE)]
+    for cell in asked:
+        heading = re.search(r"^#+ Exercise .*$", cell.source, re.MULTILINE)[0]
+        assert re.match(r"#+ Exercise \S+ ★{1,3} — \S", heading), heading
+        assert cell.metadata.get("kind") in KINDS, heading
+        assert re.search(r"^\*\*Hint\.\*\* ", cell.source, re.MULTILINE), heading
 
 
 @each_source
