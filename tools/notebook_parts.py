@@ -36,8 +36,14 @@ def quiz(markdown: str, group: str) -> str:
     choices = [match for match in found if match]
     if not 2 <= len(choices) <= 5 or [c["mark"] for c in choices].count("x") != 1:
         raise PartError(f"a quiz has two to five choices, one of them right; got {[c['mark'] for c in choices]}")
-    parts = [fold("choice", c["choice"], f"{VERDICT[c['mark']]} {c['feedback']}", group) for c in choices]
+    parts = [fold("choice", c["choice"], f"{VERDICT[c['mark']]} {told(c['feedback'])}", group) for c in choices]
     return "\n\n".join(["**Quiz.** " + question.strip(), *parts])
+
+
+def told(feedback: str) -> str:
+    """The feedback without a verdict of its own: that stands before it."""
+    rest = re.sub(r"^(Right|No|Not quite|Wrong)[:.] ", "", feedback)
+    return rest[0].upper() + rest[1:]
 
 
 def answer(markdown: str) -> str:

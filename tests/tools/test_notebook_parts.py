@@ -7,7 +7,7 @@ from tools.notebook_parts import PartError, answer, caption, fold_hints, quiz
 QUIZ = """**Which is a bound on $-\\ln p(x)$?**
 
 - [ ] $D+R/2$ :: Half of the rate is left out.
-- [x] $D+2R$ :: $R\\ge 0$,
+- [x] $D+2R$ :: Right: as $R\\ge 0$,
   so it only grows.
 - [ ] Neither :: One of them is."""
 
@@ -16,7 +16,7 @@ def test_a_quiz_folds_each_choice_with_its_feedback():
     text = quiz(QUIZ, "quiz-9-1")
     assert text.startswith("**Quiz.** **Which is a bound")
     assert text.count('<details class="choice" name="quiz-9-1">') == 3
-    assert "\n\n$D+2R$\n\n</summary>\n\n**✓ Right.** $R\\ge 0$, so it only grows.\n\n</details>" in text
+    assert "\n\n$D+2R$\n\n</summary>\n\n**✓ Right.** As $R\\ge 0$, so it only grows.\n\n</details>" in text
     assert text.count("**✗ Not quite.**") == 2
 
 
