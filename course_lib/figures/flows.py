@@ -6,7 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import ConnectionPatch
 
 from course_lib.figures.diagrams import arrow, box, canvas
@@ -49,11 +51,23 @@ def density_map(
     cells: int = 160,
     top: float | None = None,
     cmap: str = "gray_r",
-) -> None:
-    """A density in the plane as a heat map; `top` is the density drawn darkest, so that maps can be compared."""
+    floor: float | None = None,
+    name: str = "x",
+) -> AxesImage:
+    """A density in the plane as a heat map; `top` is the density drawn darkest, so that maps can be compared.
+
+    Args: floor: the density drawn lightest; with it the shades are logarithmic. name: of the point on the axes.
+    Returns: the image, for a colour bar.
+    """
     density, _ = evaluate_on_square(log_prob, bounds, cells)
-    ax.imshow(density, origin="lower", extent=(*bounds, *bounds), vmin=0, vmax=top, cmap=cmap, interpolation="bilinear")
-    ax.set(title=title, xticks=[], yticks=[], aspect="equal")
+    norm = Normalize(0, top) if floor is None else LogNorm(floor, top, clip=True)
+    shown = density if floor is None else np.maximum(density, floor)
+    image = ax.imshow(
+        shown, origin="lower", extent=(*bounds, *bounds), norm=norm, cmap=cmap, interpolation="bilinear"
+    )  # fmt: skip
+    ticks = [bounds[0], (bounds[0] + bounds[1]) / 2, bounds[1]]
+    ax.set(title=title, xlabel=f"${name}_1$", ylabel=f"${name}_2$", xticks=ticks, yticks=ticks, aspect="equal")
+    return image
 
 
 def warped_grid(ax: Axes, lines: Float[Array | np.ndarray, "2 lines points 2"], title: str = "") -> None:
@@ -65,9 +79,11 @@ def warped_grid(ax: Axes, lines: Float[Array | np.ndarray, "2 lines points 2"], 
 
 def base_and_target(base: Density, target: Density, bounds: Range) -> Figure:
     """The base density and its pushforward side by side, joined by the arrows Y = g(Z) and Z = f(Y)."""
-    figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.5), gridspec_kw={"wspace": 0.54}, layout="none")
-    density_map(axes[0], base, bounds, r"base density $\tilde p(z)$", cmap="Greens")
-    density_map(axes[1], target, bounds, "target density $p(y)$", cmap="Oranges")
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.7), gridspec_kw={"wspace": 0.54, "bottom": 0.15}, layout="none")
+    density_map(axes[0], base, bounds, r"base density $\tilde p(z)$", cmap="Greens", name="z")
+    density_map(axes[1], target, bounds, "target density $p(y)$", cmap="Oranges", name="y")
+    axes[1].yaxis.tick_right()
+    axes[1].yaxis.set_label_position("right")
     for start, end, height, label, colour, above in (
         (0, 1, 0.7, "$Y=g(Z)$\ngenerative", DECODER, 0.05),
         (1, 0, 0.3, "$Z=f(Y)$\nnormalizing", ENCODER, -0.2),

@@ -26,30 +26,58 @@ def generation_and_inference() -> Figure:
     return figure
 
 
+def gradient_paths() -> Figure:
+    """Two ways from φ to h(z): a draw blocks the gradient on its way back; z = μ + σε lets it through."""
+    figure, ax = canvas(9.2, 3.5)
+    ways = [
+        (2.75, "a draw", r"$q_\phi(z)$", r"draw $z$"),
+        (0.75, "arithmetic", r"$\mu,\ \sigma$", r"$z=\mu+\sigma\varepsilon$"),
+    ]
+    for y, name, middle, sample in ways:
+        ax.text(0.1, y, name, va="center", size=12)
+        box(ax, 2.0, y, r"$\phi$", ENCODER, width=0.8, size=14)
+        box(ax, 4.0, y, middle, ENCODER, width=1.3, size=13)
+        box(ax, 6.2, y, sample, LATENT, width=1.6, size=13)
+        box(ax, 8.4, y, r"$h(z)$", INK, width=1.2, size=13)
+        for start, end in [(2.45, 3.3), (4.7, 5.35), (7.05, 7.75)]:
+            arrow(ax, (start, y), (end, y))
+    for start, end, y in [(8.4, 6.45, 2.75), (8.4, 6.2, 0.75), (6.2, 4.0, 0.75), (4.0, 2.0, 0.75)]:
+        arrow(ax, (start, y - 0.4), (end, y - 0.4), "", ENCODER, bend=-0.12)
+    ax.text(5.6, 2.12, "✕", ha="center", va="center", color=ENCODER, size=18, weight="bold")
+    ax.text(4.2, 2.12, "no gradient for $\\phi$", ha="center", va="center", color=ENCODER, size=12)
+    ax.text(6.2, 1.75, r"$\varepsilon\sim\mathcal{N}(0,I)$", ha="center", va="center", size=12)
+    arrow(ax, (6.2, 1.58), (6.2, 1.13))
+    return figure
+
+
 def vae_structure() -> Figure:
-    """x → Q → (μ, Σ) → z → P → x̂, with the noise ε entering from outside and the two terms of the loss below."""
-    figure, ax = canvas(9.2, 2.7)
-    for x, name in [(0.3, "$x$"), (8.9, r"$\hat x$")]:
-        ax.text(x, 1.5, name, ha="center", va="center", size=16)
-    box(ax, 1.6, 1.5, "$Q$\nencoder", ENCODER, width=1.3, height=0.95)
-    box(ax, 3.45, 1.95, r"$\mu(x)$", LATENT, width=0.95, height=0.6)
-    box(ax, 3.45, 1.05, r"$\Sigma(x)$", LATENT, width=0.95, height=0.6)
-    box(ax, 5.35, 1.5, r"$z=\mu+\sigma\varepsilon$", LATENT, width=1.55, height=0.7)
-    box(ax, 7.4, 1.5, "$P$\ndecoder", DECODER, width=1.3, height=0.95)
-    ax.text(5.35, 2.5, r"$\varepsilon\sim\mathcal{N}(0,I)$", ha="center", va="center", size=12)
+    """x → Q → (μ, Σ) → z → P → x̂, with the noise ε entering from outside; the loss's two terms, joined by dashes."""
+    figure, ax = canvas(9.8, 2.9)
+    for x, name in [(0.3, "$x$"), (9.5, r"$\hat x$")]:
+        ax.text(x, 1.7, name, ha="center", va="center", size=16)
+    box(ax, 1.6, 1.7, "$Q$\nencoder", ENCODER, width=1.3, height=0.95)
+    box(ax, 3.7, 2.15, r"$\mu(x)$", LATENT, width=1.85, height=0.6)
+    box(ax, 3.7, 1.25, r"$\Sigma(x)=\mathrm{diag}\,\sigma^2(x)$", LATENT, width=1.85, height=0.6, size=10)
+    box(ax, 5.95, 1.7, r"$z=\mu+\sigma\varepsilon$", LATENT, width=1.55, height=0.7)
+    box(ax, 8.0, 1.7, "$P$\ndecoder", DECODER, width=1.3, height=0.95)
+    ax.text(5.95, 2.7, r"$\varepsilon\sim\mathcal{N}(0,I)$", ha="center", va="center", size=12)
     for start, end in [
-        ((0.5, 1.5), (0.93, 1.5)),
-        ((2.27, 1.65), (2.95, 1.9)),
-        ((2.27, 1.35), (2.95, 1.1)),
-        ((3.95, 1.9), (4.55, 1.65)),
-        ((3.95, 1.1), (4.55, 1.35)),
-        ((5.35, 2.33), (5.35, 1.88)),
-        ((6.15, 1.5), (6.73, 1.5)),
-        ((8.07, 1.5), (8.67, 1.5)),
+        ((0.5, 1.7), (0.93, 1.7)),
+        ((2.27, 1.85), (2.75, 2.1)),
+        ((2.27, 1.55), (2.75, 1.3)),
+        ((4.65, 2.1), (5.15, 1.85)),
+        ((4.65, 1.3), (5.15, 1.55)),
+        ((5.95, 2.53), (5.95, 2.08)),
+        ((6.75, 1.7), (7.33, 1.7)),
+        ((8.67, 1.7), (9.25, 1.7)),
     ]:
         arrow(ax, start, end)
-    ax.text(3.45, 0.35, r"$\mathrm{KL}(q(z|x)\,\|\,p(z))$", ha="center", color=ENCODER, size=12)
-    ax.text(7.9, 0.35, r"$-\ln p(x|z)$", ha="center", color=DECODER, size=12)
+    dashed = {"ls": (0, (3, 2)), "lw": 1.2, "clip_on": False}
+    for top, bottom in [(1.83, 1.57), (0.93, 0.5)]:
+        ax.plot([3.7, 3.7], [top, bottom], color=ENCODER, **dashed)
+    ax.plot([9.5, 9.5, 9.1], [1.45, 0.28, 0.28], color=DECODER, **dashed)
+    ax.text(3.7, 0.28, r"$\mathrm{KL}(q(z|x)\,\|\,p(z))$", ha="center", va="center", color=ENCODER, size=12)
+    ax.text(8.3, 0.28, r"$-\ln p(x|z)$", ha="center", va="center", color=DECODER, size=12)
     return figure
 
 

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.figures.diagrams import arrow, box, canvas
-from course_lib.figures.style import DECODER, ENCODER, GREY, INK, LATENT, LIGHT, PREDECESSOR, TARGET
+from course_lib.figures.style import DECODER, ENCODER, GREY, INK, LATENT, LIGHT
 
-# name, the labels of encoder, latent and decoder (or of predecessors and target), likelihood, sampling, latent space
+# name, the labels of encoder, latent, decoder (or of earlier pixels and the next), likelihood, sampling, latent space
 FAMILIES = (
     ("Mixture\n(this chapter)", ("$p(z|x)$", "$z$", "$p(x|z)$"), "exact", "$z$, then $x$", "a style number"),
-    ("Autoregressive\n(chapter 2)", ("$x_{<t}$", "$x_t$"), "exact", "pixel by pixel", "none"),
+    ("Autoregressive\n(chapter 2)", ("$x_{<t}$", "$p(x_t|x_{<t})$"), "exact", "pixel by pixel", "none"),
     ("Normalizing flow\n(chapter 3)", ("$f(x)$", "$z$", "$g(z)$"), "exact", "$z$, then $x$", "as large as $x$"),
     ("Auto-encoder\n(chapter 4)", ("$h(x)$", "$h$", r"$\hat x(h)$"), "none", "none", "small"),
     (
@@ -43,11 +43,11 @@ def family_map() -> Figure:
         ax.text(0.85, y, name, ha="center", va="center", color=INK, size=10.5)
         three = len(boxes) == 3
         places = (2.6, 4.05, 5.5) if three else (2.6, 5.5)
-        colours = (ENCODER, LATENT, DECODER) if three else (PREDECESSOR, TARGET)
+        colours = (ENCODER, LATENT, DECODER) if three else (GREY, DECODER)  # earlier pixels are no latent space
         for x, label, colour in zip(places, boxes, colours, strict=True):
-            box(ax, x, y, label, colour, width=1.0, height=0.56)
+            box(ax, x, y, label, colour, width=1.3 if colour == DECODER else 1.0, height=0.56)
         for left, right in pairwise(places):
-            arrow(ax, (left + 0.54, y), (right - 0.54, y))
+            arrow(ax, (left + 0.54, y), (right - (0.69 if right == places[-1] else 0.54), y))
         for x, given in zip(columns.values(), gives, strict=True):
             ax.text(x, y, given, ha="center", va="center", color=GREY if given == "none" else INK, size=10.5)
     return figure

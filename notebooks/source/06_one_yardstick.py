@@ -26,14 +26,31 @@ from flax import nnx
 
 # %%
 from course_lib import data, notebook
-from course_lib.autoregressive import Made, Nade, PixelCNN, negative_log_likelihood
+from course_lib.autoregressive import (
+    Made,
+    Nade,
+    PixelCNN,
+    negative_log_likelihood,
+)
 from course_lib.distributions import LogisticMixture
 from course_lib.exercises import exercise
 from course_lib.explorers.scenes.families import families_explorer
 from course_lib.figures.images import image_rows
 from course_lib.figures.style import BLUE, GREEN, GREY, RED
-from course_lib.flows import MAF, Chain, Flow, Logit, RealNVP, SplineFlow, dequantize
-from course_lib.probability import effective_sample_size, mean_and_error, standard_normal_log_prob
+from course_lib.flows import (
+    MAF,
+    Chain,
+    Flow,
+    Logit,
+    RealNVP,
+    SplineFlow,
+    dequantize,
+)
+from course_lib.probability import (
+    effective_sample_size,
+    mean_and_error,
+    standard_normal_log_prob,
+)
 from course_lib.training import cosine_adam, fit
 from course_lib.vae import Vae, negative_elbo, negative_iwae
 
@@ -48,18 +65,27 @@ notebook.start()
 
 # %%
 digits = data.digits_8x8()
-x_train, x_valid, x_test = (data.flatten(part.images) for part in (digits.train, digits.valid, digits.test))
+x_train, x_valid, x_test = (
+    data.flatten(part.images)
+    for part in (digits.train, digits.valid, digits.test)
+)
 images_test = x_test.reshape(-1, 8, 8)
-k_train, k_valid, k_test = (np.round(16 * x).astype(np.int32) for x in (x_train, x_valid, x_test))  # levels
+k_train, k_valid, k_test = (
+    np.round(16 * x).astype(np.int32) for x in (x_train, x_valid, x_test)
+)  # levels
 
 
 def independent_log_prob(k, spare=0.1):
     """Each pixel on its own: the share of each level at each place among the training images."""
     counts = (k_train[:, :, None] == np.arange(17)).sum(axis=0) + spare
-    return np.log(counts / counts.sum(axis=1, keepdims=True))[np.arange(64), k].sum(axis=1)
+    return np.log(counts / counts.sum(axis=1, keepdims=True))[
+        np.arange(64), k
+    ].sum(axis=1)
 
 
-print(f"no model: {64 * np.log(17):.1f} nats; independent pixels: {-independent_log_prob(k_test).mean():.1f} nats")
+print(
+    f"no model: {64 * np.log(17):.1f} nats; independent pixels: {-independent_log_prob(k_test).mean():.1f} nats"
+)
 
 # %% [markdown] tags=["derivation"]
 # Three kinds of answers come to that unit.
@@ -149,23 +175,36 @@ for width in (1 / 17, 1e-2, 1e-4):
 # %%
 def train(model, loss, examples, validation, epochs, rate):
     steps = epochs * (len(examples) // 64)
-    settings = {"key": jax.random.key(0), "batch_size": 64, "validation": validation, "progress": False}
+    settings = {
+        "key": jax.random.key(0),
+        "batch_size": 64,
+        "validation": validation,
+        "progress": False,
+    }
     optimizer = cosine_adam(rate, steps)
-    return fit(model, loss, examples, epochs=epochs, optimizer=optimizer, **settings)
+    return fit(
+        model, loss, examples, epochs=epochs, optimizer=optimizer, **settings
+    )
 
 
 seed = nnx.Rngs(0)
 models = {
     "NADE": Nade(64, 64, likelihood=PIXEL, rngs=seed),
     "MADE": Made(64, [256], direct=True, likelihood=PIXEL, rngs=seed),
-    "PixelCNN": PixelCNN((8, 8), 16, (1, 1), likelihood=PIXEL, first_radius=2, rngs=seed),
+    "PixelCNN": PixelCNN(
+        (8, 8), 16, (1, 1), likelihood=PIXEL, first_radius=2, rngs=seed
+    ),
     "RealNVP": on_images(RealNVP(64, 6, [128], stacked=True, rngs=seed)),
     "MAF": on_images(MAF(64, 4, [128], rngs=seed)),
     "spline flow": on_images(SplineFlow(64, 4, [128], rngs=seed)),
     "VAE": Vae(64, [128], 16, likelihood=PIXEL, rngs=nnx.Rngs(1)),
     "IWAE": Vae(64, [128], 16, likelihood=PIXEL, rngs=nnx.Rngs(1)),
 }
-AUTOREGRESSIVE, FLOWS, LATENT = ("NADE", "MADE", "PixelCNN"), ("RealNVP", "MAF", "spline flow"), ("VAE", "IWAE")
+AUTOREGRESSIVE, FLOWS, LATENT = (
+    ("NADE", "MADE", "PixelCNN"),
+    ("RealNVP", "MAF", "spline flow"),
+    ("VAE", "IWAE"),
+)
 
 # %% [markdown]
 # **Predict:** which family will need the fewest nats? Which is fastest to train, which to sample from?
@@ -183,7 +222,9 @@ recipes = {
     "VAE": (negative_elbo, *rows, 35, 3e-3),
     "IWAE": (iwae_loss, *rows, 35, 3e-3),
 }
-histories = {name: train(models[name], *recipe) for name, recipe in recipes.items()}
+histories = {
+    name: train(models[name], *recipe) for name, recipe in recipes.items()
+}
 for name, history in histories.items():
     print(f"{name:12} {history}")
 
@@ -197,16 +238,28 @@ for name, history in histories.items():
 # %%
 def weights_of(model, name, k=128):
     """Log-weights (k, 300): their log-mean-exp over the first axis bounds ln P(x)."""
-    one = noisy_log_prob if name in FLOWS else lambda m, x, key: m.iwae(key, x, 1)
+    one = (
+        noisy_log_prob
+        if name in FLOWS
+        else lambda m, x, key: m.iwae(key, x, 1)
+    )
     test = k_test if name in FLOWS else x_test
-    draw = nnx.jit(lambda model, keys: jax.lax.map(lambda key: one(model, test, key), keys, batch_size=32))
-    return np.asarray(draw(model, jax.random.split(jax.random.key(1), k)), float)
+    draw = nnx.jit(
+        lambda model, keys: jax.lax.map(
+            lambda key: one(model, test, key), keys, batch_size=32
+        )
+    )
+    return np.asarray(
+        draw(model, jax.random.split(jax.random.key(1), k)), float
+    )
 
 
 def factors(name):
     """log P(x_d | the pixels before it), (300, 64): the terms of the chain rule."""
     x = x_test.reshape(-1, *models[name].event_shape)
-    return np.asarray(nnx.jit(lambda model: model.log_probs(x))(models[name]), float).reshape(300, 64)
+    return np.asarray(
+        nnx.jit(lambda model: model.log_probs(x))(models[name]), float
+    ).reshape(300, 64)
 
 
 log_p = {name: factors(name).sum(axis=1) for name in AUTOREGRESSIVE}
@@ -217,9 +270,16 @@ weights = {name: weights_of(models[name], name) for name in (*FLOWS, *LATENT)}
 
 # %% alt="Five curves of nats against the number of draws, 1 to 128, on a logarithmic axis. All fall as draws are added, fast at first and then more slowly."
 draws = 2 ** np.arange(8)
-for (name, w), colour in zip(weights.items(), (BLUE, GREY, GREEN, RED, "black"), strict=True):
+for (name, w), colour in zip(
+    weights.items(), (BLUE, GREY, GREEN, RED, "black"), strict=True
+):
     # of all 128 draws, as many groups of k as there are
-    bounds = [-(np.logaddexp.reduce(w.reshape(-1, k, 300), axis=1) - np.log(k)).mean() for k in draws]
+    bounds = [
+        -(
+            np.logaddexp.reduce(w.reshape(-1, k, 300), axis=1) - np.log(k)
+        ).mean()
+        for k in draws
+    ]
     plt.semilogx(draws, bounds, "o-", base=2, color=colour, label=name)
 plt.gca().set(xlabel="draws $k$ for each image", ylabel="nats, at most")
 _ = plt.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -231,9 +291,15 @@ _ = plt.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 # %%
 nats = {name: -log_p[name] for name in AUTOREGRESSIVE}
-nats |= {name: np.log(128) - np.logaddexp.reduce(w, axis=0) for name, w in weights.items()}
+nats |= {
+    name: np.log(128) - np.logaddexp.reduce(w, axis=0)
+    for name, w in weights.items()
+}
 first = {name: -w[0] for name, w in weights.items()}  # one draw
-size = {name: sum(p.size for p in jax.tree.leaves(nnx.state(m, nnx.Param))) for name, m in models.items()}
+size = {
+    name: sum(p.size for p in jax.tree.leaves(nnx.state(m, nnx.Param)))
+    for name, m in models.items()
+}
 
 
 # %% [markdown]
@@ -245,7 +311,9 @@ size = {name: sum(p.size for p in jax.tree.leaves(nnx.state(m, nnx.Param))) for 
 # %%
 @partial(jax.jit, static_argnums=1)
 def numbers(key, n):
-    u = jax.vmap(lambda key: jax.random.uniform(key, (n,)))(jax.random.split(key, 64)).T  # as in `sample`
+    u = jax.vmap(lambda key: jax.random.uniform(key, (n,)))(
+        jax.random.split(key, 64)
+    ).T  # as in `sample`
     base = jax.scipy.special.ndtri(jnp.clip(u, 1e-6, 1 - 1e-6))
     return u, base, jax.random.normal(jax.random.fold_in(key, 1), (n, 16))
 
@@ -258,15 +326,25 @@ def flow_images(model, z, temperature):
 
 @nnx.jit
 def vae_images(model, z, u, temperature):
-    return PIXEL.draw(u, model.parameters(temperature * z), temperature).reshape(-1, 8, 8)
+    return PIXEL.draw(
+        u, model.parameters(temperature * z), temperature
+    ).reshape(-1, 8, 8)
 
 
 def sample(name, key, n=100, temperature=1.0):
     if name in AUTOREGRESSIVE:
-        return models[name].sample(key, (n,), temperature=temperature).reshape(-1, 8, 8)
+        return (
+            models[name]
+            .sample(key, (n,), temperature=temperature)
+            .reshape(-1, 8, 8)
+        )
     u, base, z = numbers(key, n)
     model = models[name]
-    return flow_images(model, base, temperature) if name in FLOWS else vae_images(model, z, u, temperature)
+    return (
+        flow_images(model, base, temperature)
+        if name in FLOWS
+        else vae_images(model, z, u, temperature)
+    )
 
 
 # %% again="it measures times"
@@ -277,11 +355,18 @@ def milliseconds(name):
     return 1000 * min(timeit.repeat(run, number=1, repeat=3)) / 100
 
 
-print("              nats          bits per dimension              parameters  training  sample")
-for name, values in {"independent": -independent_log_prob(k_test), **nats}.items():
+print(
+    "              nats          bits per dimension              parameters  training  sample"
+)
+for name, values in {
+    "independent": -independent_log_prob(k_test),
+    **nats,
+}.items():
     (mean, error), kind = (
         mean_and_error(values),
-        "exact" if name in AUTOREGRESSIVE or name == "independent" else "bound",
+        "exact"
+        if name in AUTOREGRESSIVE or name == "independent"
+        else "bound",
     )
     row = f"{name:12} {mean:6.2f} ± {error:.2f}   {mean / 64 / np.log(2):.3f} ± {error / 64 / np.log(2):.3f}   {kind}"
     if name in models:
@@ -294,12 +379,22 @@ for name, values in {"independent": -independent_log_prob(k_test), **nats}.items
 
 # %% alt="One level interval for each model: its mean difference in nats from the best model, with a bar of two standard errors. The best stands at zero. NADE and the two variational auto-encoders come close, MADE and the spline flow follow, RealNVP and MAF are last."
 best = min(nats, key=lambda name: nats[name].mean())
-paired = {name: mean_and_error(values - nats[best]) for name, values in nats.items()}
+paired = {
+    name: mean_and_error(values - nats[best]) for name, values in nats.items()
+}
 plt.figure(figsize=(6.5, 3))
 for place, (name, (mean, error)) in enumerate(paired.items()):
-    colour = GREEN if name in AUTOREGRESSIVE else BLUE if name in FLOWS else RED
+    colour = (
+        GREEN if name in AUTOREGRESSIVE else BLUE if name in FLOWS else RED
+    )
     plt.errorbar(mean, place, xerr=2 * error, fmt="o", color=colour, capsize=3)
-plt.yticks(range(len(paired)), [f"{name}{'' if name in AUTOREGRESSIVE else ' (bound)'}" for name in paired])
+plt.yticks(
+    range(len(paired)),
+    [
+        f"{name}{'' if name in AUTOREGRESSIVE else ' (bound)'}"
+        for name in paired
+    ],
+)
 plt.gca().set(xlabel=f"nats more than {best} (± 2 standard errors)")
 plt.gca().invert_yaxis()
 
@@ -314,7 +409,9 @@ for a, b in pairs:
     difference, paired_error = mean_and_error(nats[a] - nats[b])
     apart = np.hypot(mean_and_error(nats[a])[1], mean_and_error(nats[b])[1])
     if abs(difference) < 2 * apart and abs(difference) > 2 * paired_error:
-        print(f"{a} − {b}: {difference:+.2f} ± {paired_error:.2f} paired, ± {apart:.2f} as if the images were others")
+        print(
+            f"{a} − {b}: {difference:+.2f} ± {paired_error:.2f} paired, ± {apart:.2f} as if the images were others"
+        )
 
 # %% [markdown]
 # The printed pairs would have been called equal. But mind two limits: a bound that still falls may overtake an exact
@@ -326,8 +423,12 @@ for a, b in pairs:
 
 # %% tags=["nbval-check-output"]
 rng = np.random.default_rng(0)
-luck = rng.normal(0, 1, (2000, 40))  # the error of each model's test figure, in standard errors
-print(f"the best of 40 seems better than it is by {-luck.min(axis=1).mean():.1f} standard errors")
+luck = rng.normal(
+    0, 1, (2000, 40)
+)  # the error of each model's test figure, in standard errors
+print(
+    f"the best of 40 seems better than it is by {-luck.min(axis=1).mean():.1f} standard errors"
+)
 
 # %% [markdown]
 # So validation digits choose, and test digits are asked once.
@@ -345,7 +446,9 @@ train(autoencoder, squared_error_loss, *rows, 30, 3e-3)
 rebuild = nnx.jit(lambda model, x: model(x))
 noise = np.random.default_rng(0).integers(0, 17, x_test.shape) / 16
 for name, x in {"test digits": x_test, "noise": noise}.items():
-    print(f"{name:12} mean error of a pixel {np.sqrt(np.mean((rebuild(autoencoder, x) - x) ** 2)):.3f}")
+    print(
+        f"{name:12} mean error of a pixel {np.sqrt(np.mean((rebuild(autoencoder, x) - x) ** 2)):.3f}"
+    )
 
 # %% [markdown]
 # An error is no probability: with 64 numbers in the middle, *every* image could have error 0. For a row, say how likely
@@ -379,7 +482,9 @@ def file_of(name, k, folder):
         clean, bits = report.initial_bits // 8, report.net_bits
     path = Path(folder) / "digits.bin"
     path.write_bytes(words.tobytes())
-    assert np.array_equal(code.decode(np.fromfile(path, np.uint32), len(k)), k), "a pixel did not come back"
+    assert np.array_equal(
+        code.decode(np.fromfile(path, np.uint32), len(k)), k
+    ), "a pixel did not come back"
     return (path.stat().st_size - clean) / len(k), bits
 
 
@@ -388,9 +493,13 @@ with tempfile.TemporaryDirectory() as folder:
 
 # %%
 packed = len(zlib.compress(k_test.astype(np.uint8).tobytes(), 9)) / 300
-print(f"17 levels, no model: {64 * np.log2(17) / 8:.1f} bytes an image; zlib, all 300 together: {packed:.1f}")
+print(
+    f"17 levels, no model: {64 * np.log2(17) / 8:.1f} bytes an image; zlib, all 300 together: {packed:.1f}"
+)
 for name, (stored, bits) in files.items():
-    one, table = (values[name][:50] / np.log(2) for values in (nats | first, nats))
+    one, table = (
+        values[name][:50] / np.log(2) for values in (nats | first, nats)
+    )
     line = f"{name:12} {stored:5.2f} bytes in the file; promised {one.mean() / 8:5.2f}, in the table {table.mean() / 8:5.2f}"
     if bits is not None:
         line += f"; bits too many: median {np.median(bits - one):+.0f}, worst image {(bits - one).max():+.0f}"
@@ -407,16 +516,25 @@ for name, (stored, bits) in files.items():
 # the medians say. The next cell looks for such digits.
 
 # %%
-normalize = nnx.jit(lambda model, y: jnp.abs(model.bijection.inverse(y)[0]).max(axis=-1))
+normalize = nnx.jit(
+    lambda model, y: jnp.abs(model.bijection.inverse(y)[0]).max(axis=-1)
+)
 for name in FLOWS:
-    far = [normalize(models[name], dequantize(jax.random.key(i), k_test[:50], 17)) for i in range(20)]
-    print(f"{name:12} largest |z| of 50 digits, in 20 draws of the noise: {np.max(far):.1f}")
+    far = [
+        normalize(models[name], dequantize(jax.random.key(i), k_test[:50], 17))
+        for i in range(20)
+    ]
+    print(
+        f"{name:12} largest |z| of 50 digits, in 20 draws of the noise: {np.max(far):.1f}"
+    )
 
 # %% [markdown]
 # ## 6.7 Samples from the same numbers
 
 # %% tags=["cover"] alt="Nine rows of fourteen small grey images: test digits, then samples of eight models. Most samples show strokes of the right kind, and many a digit that can be named; a few of MADE's break up into scattered dots."
-shown = {"test digits": images_test[:14]} | {name: sample(name, jax.random.key(5))[:14] for name in models}
+shown = {"test digits": images_test[:14]} | {
+    name: sample(name, jax.random.key(5))[:14] for name in models
+}
 fig = image_rows(shown, cell=0.42)
 
 # %% [markdown]
@@ -428,7 +546,15 @@ fig = image_rows(shown, cell=0.42)
 # %%
 temperatures = np.linspace(0.5, 1.5, 5)
 families_explorer(
-    {name: np.stack([sample(name, jax.random.key(5), 100, float(t))[:24] for t in temperatures]) for name in models},
+    {
+        name: np.stack(
+            [
+                sample(name, jax.random.key(5), 100, float(t))[:24]
+                for t in temperatures
+            ]
+        )
+        for name in models
+    },
     (0.5, 1.5),
 )
 
@@ -443,9 +569,14 @@ families_explorer(
 # %%
 copies = {k.tobytes() for k in k_train}
 seen = np.array([k.tobytes() in copies for k in k_test])
-thief = np.logaddexp(np.log(1e-6) + independent_log_prob(k_test), np.where(seen, np.log(1 / len(k_train)), -np.inf))
+thief = np.logaddexp(
+    np.log(1e-6) + independent_log_prob(k_test),
+    np.where(seen, np.log(1 / len(k_train)), -np.inf),
+)
 mean, error = mean_and_error(-thief)
-print(f"the copier: {mean:.1f} ± {error:.1f} nats; {seen.sum()} of 300 test digits are among its {len(copies)}")
+print(
+    f"the copier: {mean:.1f} ± {error:.1f} nats; {seen.sum()} of 300 test digits are among its {len(copies)}"
+)
 
 # %% [markdown]
 # No eye would reject its samples; its figure is worse than that of independent pixels. The reverse happens, too (Theis et
@@ -481,17 +612,31 @@ def mala(log_density, start, key, step, num_steps=400):
     def move(now, key):
         v, value, grad = now
         noise_key, accept_key = jax.random.split(key)
-        there = v + step**2 / 2 * grad + step * jax.random.normal(noise_key, v.shape)
+        there = (
+            v
+            + step**2 / 2 * grad
+            + step * jax.random.normal(noise_key, v.shape)
+        )
         new_value, new_grad = both(there)
         forth = ((there - v - step**2 / 2 * grad) ** 2).sum(axis=1)
         back = ((v - there - step**2 / 2 * new_grad) ** 2).sum(axis=1)
         ratio = new_value - value + (forth - back) / (2 * step**2)
         accept = jnp.log(jax.random.uniform(accept_key, ratio.shape)) < ratio
-        choose = lambda a, b: jnp.where(accept.reshape(-1, *[1] * (a.ndim - 1)), a, b)  # noqa: E731
-        return jax.tree.map(choose, (there, new_value, new_grad), now), accept.mean()
+        choose = lambda a, b: jnp.where(
+            accept.reshape(-1, *[1] * (a.ndim - 1)), a, b
+        )  # noqa: E731
+        return jax.tree.map(
+            choose, (there, new_value, new_grad), now
+        ), accept.mean()
 
-    begin = start, jnp.full(len(start), -jnp.inf), jnp.zeros_like(start)  # whatever comes first is accepted
-    (v, _, _), accepted = jax.lax.scan(move, begin, jax.random.split(key, num_steps))
+    begin = (
+        start,
+        jnp.full(len(start), -jnp.inf),
+        jnp.zeros_like(start),
+    )  # whatever comes first is accepted
+    (v, _, _), accepted = jax.lax.scan(
+        move, begin, jax.random.split(key, num_steps)
+    )
     return v, accepted.mean()
 
 
@@ -510,7 +655,9 @@ def flow_completions(model, k, key, n=3):
     fit_to_upper = -((drawn[:, :32] - upper) ** 2).sum(axis=1)
     chosen = drawn[jax.random.categorical(keys[2], fit_to_upper, shape=(n,))]
     whole = lambda lower: jnp.concatenate([upper, lower])  # noqa: E731
-    lower, accepted = mala(lambda v: density.log_prob(whole(v)), chosen[:, 32:], keys[3], 0.1)
+    lower, accepted = mala(
+        lambda v: density.log_prob(whole(v)), chosen[:, 32:], keys[3], 0.1
+    )
     y = model.bijection.bijections[-1].forward(jax.vmap(whole)(lower))[0]
     return (jnp.clip(jnp.floor(17 * y), 0, 16) / 16).reshape(n, 8, 8), accepted
 
@@ -518,12 +665,21 @@ def flow_completions(model, k, key, n=3):
 @nnx.jit
 def vae_completions(model, x, key, n=3):
     keys = jax.random.split(key, 4)
-    explained = lambda z: PIXEL.log_prob(x, model.parameters(z))[..., :32].sum(axis=-1)  # noqa: E731
+    explained = lambda z: PIXEL.log_prob(x, model.parameters(z))[..., :32].sum(
+        axis=-1
+    )  # noqa: E731
     drawn = jax.random.normal(keys[0], (500, model.num_latents))
     weight = explained(drawn)
     start = drawn[jax.random.categorical(keys[1], weight, shape=(n,))]
-    z, accepted = mala(lambda z: explained(z) + standard_normal_log_prob(z), start, keys[2], 0.15)
-    completed = jnp.where(jnp.arange(64) < 32, x, PIXEL.sample(keys[3], model.parameters(z)))
+    z, accepted = mala(
+        lambda z: explained(z) + standard_normal_log_prob(z),
+        start,
+        keys[2],
+        0.15,
+    )
+    completed = jnp.where(
+        jnp.arange(64) < 32, x, PIXEL.sample(keys[3], model.parameters(z))
+    )
     return completed.reshape(n, 8, 8), accepted, effective_sample_size(weight)
 
 
@@ -531,26 +687,50 @@ def vae_completions(model, x, key, n=3):
 # **Predict:** of 500 draws of $z$ from the prior, how many explain a given upper half?
 
 # %%
-chosen = [int(np.flatnonzero(digits.test.labels == c)[0]) for c in (0, 2, 3, 4, 5, 7)]
+chosen = [
+    int(np.flatnonzero(digits.test.labels == c)[0]) for c in (0, 2, 3, 4, 5, 7)
+]
 upper_half, completions, notes = np.arange(64) < 32, {}, {}
 blank = lambda image: np.where(upper_half.reshape(8, 8), image, 0.5)  # noqa: E731
-first_row = [(images_test[n], blank(images_test[n]), np.full((8, 8), 0.15)) for n in chosen]
+first_row = [
+    (images_test[n], blank(images_test[n]), np.full((8, 8), 0.15))
+    for n in chosen
+]
 completions["digit, half"] = np.concatenate(first_row)
 for name in AUTOREGRESSIVE:
-    given, known = (a.reshape(-1, *models[name].event_shape) for a in (np.repeat(x_test[chosen], 3, 0), upper_half))
-    completions[name] = models[name].sample(jax.random.key(6), (18,), given=given, known=known[0])
+    given, known = (
+        a.reshape(-1, *models[name].event_shape)
+        for a in (np.repeat(x_test[chosen], 3, 0), upper_half)
+    )
+    completions[name] = models[name].sample(
+        jax.random.key(6), (18,), given=given, known=known[0]
+    )
 for name in (*FLOWS, *LATENT):
-    complete, test = (flow_completions, k_test) if name in FLOWS else (vae_completions, x_test)
-    found = [complete(models[name], test[n], jax.random.key(n)) for n in chosen]
+    complete, test = (
+        (flow_completions, k_test)
+        if name in FLOWS
+        else (vae_completions, x_test)
+    )
+    found = [
+        complete(models[name], test[n], jax.random.key(n)) for n in chosen
+    ]
     completions[name] = np.concatenate([f[0] for f in found])
-    notes[name] = [np.mean([f[i] for f in found]) for i in range(1, len(found[0]))]
+    notes[name] = [
+        np.mean([f[i] for f in found]) for i in range(1, len(found[0]))
+    ]
 
 # %% alt="Nine rows of six groups of three images. The first row shows six test digits, each beside its upper half. Each further row, one for each model, shows three completions of every upper half."
-fig = image_rows({name: np.reshape(x, (-1, 8, 8)) for name, x in completions.items()}, cell=0.4)
+fig = image_rows(
+    {name: np.reshape(x, (-1, 8, 8)) for name, x in completions.items()},
+    cell=0.4,
+)
 
 # %%
 for name, (accepted, *effective) in notes.items():
-    print(f"{name:12} accepted {accepted:.0%}", *(f"; effective draws of 500: {e:.1f}" for e in effective))
+    print(
+        f"{name:12} accepted {accepted:.0%}",
+        *(f"; effective draws of 500: {e:.1f}" for e in effective),
+    )
 
 # %% [markdown]
 # With so few effective draws a chain starts almost always from the same $z$, and stays near it: completions of one group
@@ -561,7 +741,9 @@ for name, (accepted, *effective) in notes.items():
 for name in AUTOREGRESSIVE:
     halves = -factors(name).reshape(300, 2, 32).sum(axis=2)
     mean, error = mean_and_error(halves[:, 1])
-    print(f"{name:9} upper {halves[:, 0].mean():.2f}, lower given upper {mean:.2f} ± {error:.2f} nats")
+    print(
+        f"{name:9} upper {halves[:, 0].mean():.2f}, lower given upper {mean:.2f} ± {error:.2f} nats"
+    )
 
 # %% [markdown]
 # ## 6.9 Which family when
@@ -612,8 +794,17 @@ def bits_and_bytes(nats_of_image, pixels):
 # %% tags=["check"]
 with exercise("6.1") as check:
     answer = bits_and_bytes(64 * np.log(17), 64)
-    check.close("no model: bits", None if answer is None else answer[0], np.log2(17), hint="A bit is ln 2 nats.")
-    check.close("no model: bytes", None if answer is None else answer[1], 8 * np.log2(17))
+    check.close(
+        "no model: bits",
+        None if answer is None else answer[0],
+        np.log2(17),
+        hint="A bit is ln 2 nats.",
+    )
+    check.close(
+        "no model: bytes",
+        None if answer is None else answer[1],
+        8 * np.log2(17),
+    )
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 6.2 — A bound from weights
@@ -632,7 +823,12 @@ def bound(w):
 with exercise("6.2") as check:
     w = np.array([[-1000.0, 0.0], [-1001.0, np.log(3.0)]])
     expected = [-1000 + np.log((1 + np.exp(-1)) / 2), np.log(2)]
-    check.close("two draws, two images", bound(w), expected, hint="np.logaddexp.reduce, and the mean has a 1/k.")
+    check.close(
+        "two draws, two images",
+        bound(w),
+        expected,
+        hint="np.logaddexp.reduce, and the mean has a 1/k.",
+    )
     check.close("the VAE of this chapter", bound(weights["VAE"]), -nats["VAE"])
 
 # %% [markdown] tags=["exercise"]
@@ -682,9 +878,14 @@ with exercise("6.4") as check:
     )
     better = np.minimum(nats["NADE"], nats["PixelCNN"])
     check.true(
-        "never worse than the better one by more than ln 2", ... if missing else answer <= better + np.log(2) + 1e-9
+        "never worse than the better one by more than ln 2",
+        ... if missing else answer <= better + np.log(2) + 1e-9,
     )
-    check.close("all test digits", answer, -np.logaddexp(log_p["NADE"], log_p["PixelCNN"]) + np.log(2))
+    check.close(
+        "all test digits",
+        answer,
+        -np.logaddexp(log_p["NADE"], log_p["PixelCNN"]) + np.log(2),
+    )
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 6.5 — The price of a copy
@@ -702,7 +903,12 @@ def price_of_a_new_image(model_nats, epsilon):
 # %% tags=["check"]
 with exercise("6.5") as check:
     check.close("no copies: the model", price_of_a_new_image(90.0, 1.0), 90.0)
-    check.close("one draw in a million", price_of_a_new_image(90.0, 1e-6), 90 + 6 * np.log(10), hint="ln of a product.")
+    check.close(
+        "one draw in a million",
+        price_of_a_new_image(90.0, 1e-6),
+        90 + 6 * np.log(10),
+        hint="ln of a product.",
+    )
 
 # %% [markdown] tags=["frame"]
 # ## Sources

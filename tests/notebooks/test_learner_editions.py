@@ -5,7 +5,7 @@ from itertools import pairwise
 import nbformat
 import pytest
 
-from tests.notebooks.sources import tags
+from tests.notebooks.sources import each_revised, tags
 from tools.notebook_digest import ROOT
 from tools.notebook_outputs import VIEW
 from tools.notebook_source import chapter_number
@@ -54,9 +54,9 @@ def shows_a_figure(cell) -> bool:
     return any({"image/png", VIEW} & set(output.get("data", {})) for output in cell.get("outputs", []))
 
 
-@each_built
+@each_revised
 def test_every_figure_has_its_numbered_caption(path):
-    cells, chapter = notebook(path).cells, chapter_number(path)
+    cells, chapter = notebook(ROOT / "notebooks" / f"{path.stem}.ipynb").cells, chapter_number(path)
     after = [below for above, below in pairwise(cells) if above.cell_type == "code" and shows_a_figure(above)]
     captions = [cell for cell in cells if "caption" in tags(cell)]
     assert [cell.source[:60] for cell in after if cell not in captions] == []

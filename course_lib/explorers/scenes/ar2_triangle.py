@@ -78,7 +78,7 @@ def ar2_triangle_explorer() -> Explorer:
             Panel(
                 [Curve("time", "series", "data")],
                 Axis("step", 0, LENGTH),
-                Axis("x", -FRAME, FRAME),
+                Axis("value T", -FRAME, FRAME),
                 title="a series",
                 aspect=1.2,
             ),

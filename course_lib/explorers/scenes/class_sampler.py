@@ -41,6 +41,7 @@ def class_sampler_explorer(
         return {
             "samples": (log_odds + noise > 0).astype(float).reshape(num_samples, *image_shape),
             "chance": jax.nn.sigmoid(log_odds).reshape(num_samples, *image_shape),
+            "T": jnp.asarray(temperature, float),
         }
 
     return explore(
@@ -56,4 +57,5 @@ def class_sampler_explorer(
         title="Sample from one class",
         description="Left: for nine draws of the style, the probability of ink in every pixel. Right: the images drawn "
         "from these, for the chosen class and temperature.",
+        readouts=("temperature T = {T:.2f}",),
     )

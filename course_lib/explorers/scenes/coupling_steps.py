@@ -54,7 +54,8 @@ def coupling_steps_explorer() -> Explorer:
             "copies": jnp.stack([jnp.asarray(Z1), jnp.full(21, copied * FLOOR + (1 - copied) * Z2[0])], axis=1),
             "shift_curve": read * b,
             "log_scale_curve": read * s,
-            "here": jnp.stack([jnp.stack([centre, read * b_here]), jnp.stack([centre, read * s_here])]),
+            "shift_here": jnp.stack([centre, read * b_here])[None],
+            "log_scale_here": jnp.stack([centre, read * s_here])[None],
             "area": 0.5 * jnp.abs(jnp.sum(u * jnp.roll(v, -1) - jnp.roll(u, -1) * v)),
             "log_det": scaled * s_here,
             "factor": jnp.exp(scaled * s_here),
@@ -78,9 +79,10 @@ def coupling_steps_explorer() -> Explorer:
             Panel(
                 [
                     Rule(x="centre", label="the marked cell"),
-                    Points("here", "decoder", size=4.0, opacity=1.0),
                     Curve("fine", "log_scale_curve", "accent", "log-scale s"),
-                    Curve("fine", "shift_curve", "encoder", "shift b"),
+                    Curve("fine", "shift_curve", "second", "shift b"),
+                    Points("log_scale_here", "accent", size=4.0, opacity=1.0),
+                    Points("shift_here", "second", size=4.0, opacity=1.0),
                 ],
                 Axis("copied coordinate", -3, 3),
                 Axis("read off the copy", -1.5, 1.5),

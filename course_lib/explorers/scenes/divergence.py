@@ -13,10 +13,10 @@ _FINE = np.linspace(-24, 24, 1201, dtype=np.float32)
 
 
 def _log_p(z, target):
-    """ln p: one Gaussian N(0.5, 1), or the mixture 0.6 N(−1.8, 0.7²) + 0.4 N(2, 0.9²)."""
+    """ln p: one Gaussian N(0.5, 1), or the mixture 0.6 N(−2, 0.5²) + 0.4 N(2, 0.6²)."""
     gaussian = normal_log_prob(z, 0.5, 0.0)
-    left = jnp.log(0.6) + normal_log_prob(z, -1.8, float(np.log(0.7)))
-    right = jnp.log(0.4) + normal_log_prob(z, 2.0, float(np.log(0.9)))
+    left = jnp.log(0.6) + normal_log_prob(z, -2.0, float(np.log(0.5)))
+    right = jnp.log(0.4) + normal_log_prob(z, 2.0, float(np.log(0.6)))
     return jnp.where(target == 0, gaussian, jnp.logaddexp(left, right))
 
 
@@ -50,7 +50,7 @@ def divergence_explorer() -> Explorer:
 
     Taught in: 05_variational_autoencoder, "A Gaussian against a mixture"
     """
-    density, nats = Axis("density", 0, 1.0), Axis("nats per unit of z", -0.6, 2.0)
+    density, nats = Axis("density", 0, 1.0), Axis("nats per unit of z", -0.6, 3.0)
     return explore(
         divergence_quantities,
         [
@@ -68,14 +68,14 @@ def divergence_explorer() -> Explorer:
             Panel(
                 [
                     Curve("z", "integrand_qp", "model", "q ln(q/p)", fill=True),
-                    Curve("z", "integrand_pq", "accent", "p ln(p/q)", fill=True),
+                    Curve("z", "integrand_pq", "second", "p ln(p/q)", fill=True),
                 ],
                 Axis("z", -6, 6),
                 nats,
                 title="integrands",
             ),
             Panel(
-                [Bars("kl", ("q‖p", "p‖q"), ("model", "accent"))],
+                [Bars("kl", ("q‖p", "p‖q"), ("model", "second"))],
                 Axis("", -0.5, 1.5),
                 Axis("nats", 0, 6),
                 title="KL: areas",

@@ -52,8 +52,8 @@ def evidence_explorer() -> Explorer:
         evidence_quantities,
         [
             Choice("model", ("f(z) = 1.2 z", "f(z) = z²"), 0, label="x = f(z) + noise, with"),
-            Slider("mean", -2.5, 2.5, 41, 0.0, label="mean of q"),
-            Slider("sigma", 0.2, 2.0, 21, 1.0, label="σ of q", log=True),
+            Slider("mean", -2.5, 2.5, 41, -0.5, label="mean of q"),
+            Slider("sigma", 0.2, 2.0, 21, 0.6, label="σ of q", log=True),
         ],
         [
             Panel(

@@ -8,6 +8,8 @@ from course_lib.explorers.controls import Choice, Slider
 from course_lib.explorers.marks import Image, Panel
 from course_lib.explorers.widget import Explorer, explore
 
+FRAME = 0.15  # ink
+
 
 def generation_explorer(
     images: Float[Array | np.ndarray, "samples steps h w"],
@@ -21,18 +23,23 @@ def generation_explorer(
         probabilities: the chance of ink p(x_d = 1 | pixels drawn so far) for every pixel d, at each step.
         current: 1 at the pixel that step t draws next, ½ at its predecessors, 0 elsewhere.
 
+    A light frame around each picture sets its white pixels off from the page.
+
     Taught in: 02_autoregressive, "Sampling in order"
     """
     pictures, chances, where = (jnp.asarray(a, jnp.float32) for a in (images, probabilities, current))
     samples, steps = pictures.shape[:2]
 
+    def framed(image, value=FRAME):
+        return jnp.pad(image, 1, constant_values=value)
+
     def at(sample, step):
         t = jnp.round(step).astype(int)
         here = chances[sample, t]
         return {
-            "image": pictures[sample, t],
-            "probability": here,
-            "where": where[t],
+            "image": framed(pictures[sample, t]),
+            "probability": framed(here),
+            "where": framed(where[t], 0.0),
             "next": jnp.sum(jnp.where(where[t] == 1.0, here, 0.0)),
         }
 

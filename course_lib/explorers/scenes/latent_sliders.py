@@ -67,7 +67,7 @@ def latent_sliders_explorer(
                     Intervals("posterior_mean", "posterior_sigma", "encoder", "posterior: μ ± σ", width=14),
                     Points("here", "latent", label="z", size=2.5, opacity=1.0),
                 ],
-                Axis("latent variable, the most used first", -0.6, k - 0.4, ticks=False),
+                Axis(f"z1 (left, the most used) to z{k} (right)", -0.6, k - 0.4, ticks=False),
                 Axis("z", -3.5, 3.5),
                 title="where z stands",
             ),

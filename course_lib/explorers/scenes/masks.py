@@ -54,7 +54,7 @@ def mask_explorer(masks_by_ordering: Mapping[str, Masks]) -> Explorer:
         return {
             "edge_x": paths[:, 0],
             "edge_y": paths[:, 1],
-            "may_see": seen_by[ordering],
+            "may_see": seen_by[ordering].T,
             "this_output": seen_by[ordering, output][None],
             "target": jnp.stack([(output + 0.5) / d, depth * jnp.ones(())])[None],
             "count": jnp.sum(seen_by[ordering, output] == 0.5).astype(float),
@@ -69,20 +69,20 @@ def mask_explorer(masks_by_ordering: Mapping[str, Masks]) -> Explorer:
         [
             Panel(
                 [
-                    Curve("edge_x", "edge_y", "predecessor", "open path"),
+                    Curve("edge_x", "edge_y", "predecessor"),
                     Points("nodes", "muted", size=4, opacity=1.0),
-                    Points("target", "target", label="the output", size=7, opacity=1.0),
+                    Points("target", "target", size=7, opacity=1.0),
                 ],
                 Axis("inputs below, outputs above", 0, 1, ticks=False),
                 Axis("layer", -0.3, depth + 0.3, ticks=False),
-                title="open paths to this output",
+                title="open paths to the red output",
             ),
-            Panel([Image("this_output", map="mask")], title="what it may look at", aspect=3.0, weight=0.7),
-            Panel([Image("may_see", map="mask")], title="all outputs (rows)", aspect=1.0, weight=0.6),
+            Panel([Image("this_output", map="mask")], title="inputs it may look at", aspect=3.0, weight=0.7),
+            Panel([Image("may_see", map="mask")], title="input (row) to output (column)", aspect=1.0, weight=0.6),
         ],
         title="What may an output look at?",
         description="Left: the network with the open paths to the chosen output. Middle: the inputs that this output "
-        "may look at in green, itself in red. Right: the same for every output.",
+        "may look at in green, itself in red. Right: the same for every output, each in its column.",
         readouts=("it may look at {count:.0f} inputs",),
         constants={"nodes": nodes},
     )

@@ -26,15 +26,15 @@ def reparameterization_explorer(num_samples: int = 150) -> Explorer:
     """
     noise = jax.random.normal(jax.random.key(0), (num_samples,))
     shown = jnp.sort(noise[:25])
-    jitter = jnp.linspace(-0.3, 0.3, num_samples)
+    side = jnp.linspace(-15.0, 15.0, num_samples)  # of the gradients' size: one table holds both coordinates
 
     def quantities(mean, sigma):
         pathwise, score = gradient_estimates(noise, mean, sigma)
         z = mean + sigma * shown
         return {
             "z": jnp.stack([z, jnp.zeros_like(z)], axis=1),
-            "pathwise": jnp.stack([1 + jitter, pathwise], axis=1),
-            "score": jnp.stack([2 + jitter, score], axis=1),
+            "pathwise": jnp.stack([side - 20, pathwise], axis=1),
+            "score": jnp.stack([side + 20, score], axis=1),
             "exact": 2 * (mean - TARGET),
             "spread_pathwise": jnp.std(pathwise),
             "spread_score": jnp.std(score),
@@ -57,10 +57,10 @@ def reparameterization_explorer(num_samples: int = 150) -> Explorer:
             Panel(
                 [
                     Points("pathwise", "encoder", label="pathwise"),
-                    Points("score", "accent", label="score function"),
+                    Points("score", "second", label="score function"),
                     Rule(y="exact", colour="data", label="exact gradient"),
                 ],
-                Axis("one dot for each sample", 0.4, 2.6, ticks=False),
+                Axis("one dot for each sample", -40, 40, ticks=False),
                 Axis("gradient with respect to μ", -30, 30),
                 title="two estimators of one gradient",
             ),

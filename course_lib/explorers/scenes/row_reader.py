@@ -51,6 +51,7 @@ def row_reader_explorer(
             "posterior": posterior,
             "here": jnp.stack([rows_read, now])[None],
             "now": now,
+            "log_odds": evidence[image][jnp.round(rows_read).astype(int)] + prior_odds,
             "prior": jax.nn.sigmoid(prior_odds),
         }
 
@@ -75,7 +76,11 @@ def row_reader_explorer(
         description=f"Left: an image whose lower rows are grey until they are read. Right: the probability of a "
         f"{class_names[1]} against the number of rows read; it starts at the prior, and goes to 0 or 1 once the rows "
         "that decide are read.",
-        readouts=(f"prior p({class_names[1]}) = {{prior:.4f}}", f"{of_class} = {{now:.3f}}"),
+        readouts=(
+            f"prior p({class_names[1]}) = {{prior:.4f}}",
+            f"{of_class} = {{now:.3f}}",
+            "log-odds {log_odds:.1f} nats",
+        ),
         constants={"places": places},
         play="rows_read",
     )
