@@ -461,7 +461,7 @@ def side_by_side(flows):
 
 def fit_energy(start, i, key):
     energy = lambda z: log_energies(z)[i]  # noqa: E731
-    return infer(start, energy, key, steps=2000, rate=0.02)
+    return infer(start, energy, key, steps=3500, rate=0.02)
 
 
 # %%
@@ -987,8 +987,8 @@ for way, (loss, examples) in ways.items():
     for seed in (0, 1):
         model = RealNVP(2, 6, rngs=nnx.Rngs(seed), **shape)
         history = fit(
-            model, loss, examples, key=jax.random.key(12 + seed), epochs=7,
-            batch_size=256, optimizer=cosine_adam(0.003, 7 * 156),
+            model, loss, examples, key=jax.random.key(12 + seed), epochs=10,
+            batch_size=256, optimizer=cosine_adam(0.003, 10 * 156),
             progress=False,
         )  # fmt: skip
         amortized[way, seed] = model
@@ -1064,7 +1064,7 @@ alone = RealNVP(2, 6, [64], stacked=True, rngs=nnx.Rngs(0)).bijection
 
 
 def for_one(x, key):
-    return infer(alone, lambda z: log_joint(z, x), key, steps=1200)[2]
+    return infer(alone, lambda z: log_joint(z, x), key, steps=2000)[2]
 
 
 four_keys = jax.random.split(jax.random.key(16), 4)

@@ -36,7 +36,7 @@ from course_lib.distributions import LogisticMixture
 from course_lib.exercises import exercise
 from course_lib.explorers.scenes.families import families_explorer
 from course_lib.figures.images import image_rows
-from course_lib.figures.style import BLUE, GREEN, GREY, RED
+from course_lib.figures.style import BLUE, GREEN, RED
 from course_lib.flows import (
     MAF,
     Chain,
@@ -59,9 +59,9 @@ notebook.start()
 # %% [markdown]
 # ## 6.1 One unit
 #
-# The images are the course's 8 × 8 digits. A pixel has one of 17 grey levels, so an image $x$ is one of $17^{64}$
-# possibilities. The yardstick is its **probability** $P(x)$, as $-\ln P(x)$ nats, or as bits per dimension
-# $-\log_2P(x)/64$.
+# Eight models can be ranked only if each answers the same question in the same unit. The images are the course's 8 × 8
+# digits. A pixel has one of 17 grey levels, so an image $x$ is one of $17^{64}$ possibilities. The yardstick is its
+# **probability** $P(x)$, as $-\ln P(x)$ nats, or as bits per dimension $-\log_2P(x)/64$.
 
 # %%
 digits = data.digits_8x8()
@@ -76,38 +76,40 @@ k_train, k_valid, k_test = (
 
 
 def independent_log_prob(k, spare=0.1):
-    """Each pixel on its own: the share of each level at each place among the training images."""
+    """Each pixel on its own: the training share of each level there."""
     counts = (k_train[:, :, None] == np.arange(17)).sum(axis=0) + spare
     return np.log(counts / counts.sum(axis=1, keepdims=True))[
         np.arange(64), k
     ].sum(axis=1)
 
 
-print(
-    f"no model: {64 * np.log(17):.1f} nats; independent pixels: {-independent_log_prob(k_test).mean():.1f} nats"
-)
+apart_nats = -independent_log_prob(k_test)
+print(f"no model: {64 * np.log(17):.1f} nats")
+print(f"independent pixels: {apart_nats.mean():.1f} nats")
 
 # %% [markdown] tags=["derivation"]
-# Three kinds of answers come to that unit.
+# The models answer in three ways, and each answer must be brought to that unit.
 #
 # - **Autoregressive models** give $\ln P(x)$ itself.
-# - **A variational auto-encoder** with a probability $P(x\mid z)$ of levels gives a lower bound on $\ln P(x)$. With $k$
-#   draws $z_i\sim q(z\mid x)$ the bound is $\ln\frac1k\sum_iP(x\mid z_i)\,p(z_i)/q(z_i\mid x)$.
+# - **A variational auto-encoder** with a probability $P(x\mid z)$ of levels gives a lower bound on $\ln P(x)$. With $m$
+#   draws $z_i\sim q(z\mid x)$ the bound is $\ln\frac1m\sum_iP(x\mid z_i)\,p(z_i)/q(z_i\mid x)$.
 # - **A flow** gives a density of $y=(x+u)/17$, where $x$ holds the levels and $u\in[0,1)^{64}$ is noise. The probability
-#   of the levels is the integral over their cell, and $\ln\frac1k\sum_ip\bigl((x+u_i)/17\bigr)-64\ln17$, with uniform
+#   of the levels is the integral over their cell, and $\ln\frac1m\sum_ip\bigl((x+u_i)/17\bigr)-64\ln17$, with uniform
 #   $u_i$, is a lower bound on its logarithm.
 #
-# So the last two have one form: the mean of $k$ weights, in logarithms. It is a bound in expectation, rises with $k$ and
-# tends to $\ln P(x)$. We shall give both, $k=1$ and $k=128$.
+# So the last two have one form: the logarithm of the mean of $m$ weights, each of which has the expectation $P(x)$. By
+# Jensen's inequality the logarithm is, in expectation, a lower bound on $\ln P(x)$. The bound rises with $m$ and tends to
+# $\ln P(x)$. The chapter gives both $m=1$ and $m=128$.
 
 # %% [markdown]
 # ## 6.2 One law for a pixel
 #
-# One idea for all models: **a model is a structure and a distribution**. The structure says what a pixel may
-# depend on; a network computes a few numbers from that. The distribution says what the numbers mean.
+# A fair comparison changes one thing at a time. One view helps: **a model is a structure and a distribution**. The
+# structure says what a pixel may depend on; a network computes a few numbers from that. The distribution says what the
+# numbers mean.
 #
-# Four of ours differ in structure alone. They share the distribution: three logistic densities, mixed and cut into 17
-# levels (chapter 2b).
+# Five of the eight share their distribution: three logistic densities, mixed and cut into 17 levels (chapter 2b). They
+# still differ in more than structure: each has its own size, number of epochs and learning rate, which 6.4 lists.
 
 # %%
 PIXEL = LogisticMixture(17, 3)  # 9 numbers for each pixel
@@ -123,7 +125,7 @@ PIXEL = LogisticMixture(17, 3)  # 9 numbers for each pixel
 # - **PixelCNN** looks at the neighbourhood above and to the left, with the same weights everywhere.
 # - **The VAE** turns 16 numbers $z$ into all $\theta_d$ at once.
 #
-# The VAE is trained twice, on two losses: the bound with one draw of $z$, its KL in closed form, and the bound with five
+# One VAE is trained on each of two losses: the bound with one draw of $z$, its KL in closed form, and the bound with five
 # draws. The second is the **importance-weighted auto-encoder** (IWAE).
 
 
@@ -135,7 +137,8 @@ def iwae_loss(model, x, key):
 # %% [markdown]
 # ## 6.3 Densities, brought down to levels
 #
-# Three flows see logits of $y$, as in chapter 3a. Their loss is the bound of 6.1 with one draw of the noise.
+# Flows model real numbers, so they reach the yardstick only through noise that fills the cells. Three flows see logits of
+# $y$, as in chapter 3a. Their loss is the bound of 6.1 with one draw of the noise.
 
 
 # %%
@@ -164,12 +167,15 @@ for width in (1 / 17, 1e-2, 1e-4):
     print(f"bars of width {width:<8.4g}: {nats:8.1f} nats")
 
 # %% [markdown]
-# The same knowledge in all three. A density has a unit, one over volume, and narrow bars buy any figure. In the table it
-# is multiplied by the volume of a cell that noise fills.
+# **Answer.** It "needs" as few nats as one likes: the figures are negative, and fall without end as the bars get
+# narrower, though all three rows hold the same knowledge. A density has a unit, one over volume, and narrow bars put the
+# same probability on less volume. In the table below, a density is therefore multiplied by the volume of a cell that
+# noise fills.
 #
 # ## 6.4 Eight trainings
 #
-# One recipe: Adam, batches of 64, a rate that falls to 0. Validation digits choose epochs, sizes and the state kept.
+# All models get the same optimizer and the same images: Adam, batches of 64, a rate that falls to 0. Epochs, sizes and
+# rates differ. They were chosen on validation digits, which also choose the state kept.
 
 
 # %%
@@ -187,6 +193,7 @@ def train(model, loss, examples, validation, epochs, rate):
     )
 
 
+# %%
 seed = nnx.Rngs(0)
 models = {
     "NADE": Nade(64, 64, likelihood=PIXEL, rngs=seed),
@@ -200,14 +207,18 @@ models = {
     "VAE": Vae(64, [128], 16, likelihood=PIXEL, rngs=nnx.Rngs(1)),
     "IWAE": Vae(64, [128], 16, likelihood=PIXEL, rngs=nnx.Rngs(1)),
 }
-AUTOREGRESSIVE, FLOWS, LATENT = (
-    ("NADE", "MADE", "PixelCNN"),
-    ("RealNVP", "MAF", "spline flow"),
-    ("VAE", "IWAE"),
-)
+
+# %%
+AUTOREGRESSIVE = ("NADE", "MADE", "PixelCNN")
+FLOWS, LATENT = ("RealNVP", "MAF", "spline flow"), ("VAE", "IWAE")
+FAMILY_COLOUR = {
+    **dict.fromkeys(AUTOREGRESSIVE, GREEN),
+    **dict.fromkeys(FLOWS, BLUE),
+    **dict.fromkeys(LATENT, RED),
+}
 
 # %% [markdown]
-# **Predict:** which family will need the fewest nats? Which is fastest to train, which to sample from?
+# **Predict:** which model will need the fewest nats on the validation digits?
 
 # %% again="it trains the same models further"
 rows, levels = (x_train, x_valid), (k_train, k_valid)
@@ -229,15 +240,19 @@ for name, history in histories.items():
     print(f"{name:12} {history}")
 
 # %% [markdown]
+# **Answer.** PixelCNN needs the fewest nats, with 83.74 on the validation digits, and NADE follows with 84.78. PixelCNN
+# uses the same weights at each place, so every image gives it 64 examples. The latent models and the flows are shown
+# here by training losses with few draws, so the lines are not yet comparable.
+#
 # ## 6.5 The yardstick
 #
-# Now the 300 test digits, which nothing has seen. The autoregressive models are asked once. For the others, 128 weights
-# an image.
+# The 300 test digits, which no training has seen, make all figures comparable. The autoregressive models give one exact
+# answer. For the others, 128 weights are drawn for each image.
 
 
 # %%
-def weights_of(model, name, k=128):
-    """Log-weights (k, 300): their log-mean-exp over the first axis bounds ln P(x)."""
+def weights_of(model, name, num_draws=128):
+    """Log-weights (num_draws, 300) of the test images: see 6.1."""
     one = (
         noisy_log_prob
         if name in FLOWS
@@ -250,12 +265,12 @@ def weights_of(model, name, k=128):
         )
     )
     return np.asarray(
-        draw(model, jax.random.split(jax.random.key(1), k)), float
+        draw(model, jax.random.split(jax.random.key(1), num_draws)), float
     )
 
 
 def factors(name):
-    """log P(x_d | the pixels before it), (300, 64): the terms of the chain rule."""
+    """log P(x_d | the pixels before it), shape (300, 64)."""
     x = x_test.reshape(-1, *models[name].event_shape)
     return np.asarray(
         nnx.jit(lambda model: model.log_probs(x))(models[name]), float
@@ -266,43 +281,38 @@ log_p = {name: factors(name).sum(axis=1) for name in AUTOREGRESSIVE}
 weights = {name: weights_of(models[name], name) for name in (*FLOWS, *LATENT)}
 
 # %% [markdown]
-# **Predict:** by how many nats does a bound gain from $k=1$ to $k=128$? For which family most?
+# **Predict:** by how many nats does a bound gain from $m=1$ to $m=128$? For which model most?
 
-# %% alt="Five curves of nats against the number of draws, 1 to 128, on a logarithmic axis. All fall as draws are added, fast at first and then more slowly."
+# %% alt="Five curves of nats against the number of draws, 1 to 128, on a logarithmic axis: three flows in blue, two variational auto-encoders in red. All fall as draws are added, fast at first and then more slowly; the IWAE falls most and ends lowest." caption="The bound on $-\\ln P(x)$, averaged over the test digits, against the number $m$ of draws: flows in blue, the VAEs in red. No curve is flat at the right end."
 draws = 2 ** np.arange(8)
-for (name, w), colour in zip(
-    weights.items(), (BLUE, GREY, GREEN, RED, "black"), strict=True
-):
-    # of all 128 draws, as many groups of k as there are
-    bounds = [
-        -(
-            np.logaddexp.reduce(w.reshape(-1, k, 300), axis=1) - np.log(k)
-        ).mean()
-        for k in draws
-    ]
-    plt.semilogx(draws, bounds, "o-", base=2, color=colour, label=name)
-plt.gca().set(xlabel="draws $k$ for each image", ylabel="nats, at most")
+styles = ("o-", "s--", "^:", "o-", "s--")
+for (name, w), style in zip(weights.items(), styles, strict=True):
+    bounds = []
+    for m in draws:  # of all 128 draws, as many groups of m as there are
+        groups = np.logaddexp.reduce(w.reshape(-1, m, 300), axis=1)
+        bounds.append(np.log(m) - groups.mean())
+    colour = FAMILY_COLOUR[name]
+    curve = plt.semilogx(draws, bounds, style, base=2, c=colour, label=name)
+plt.gca().set(xlabel="draws $m$ for each image", ylabel="bound in nats")
 _ = plt.legend(loc="upper left", bbox_to_anchor=(1, 1))
-
-# %% [markdown]
-# All still fall at the right end: the models' true figures lie lower yet. The table gives the bound at 128, and calls it
-# a bound.
-
 
 # %%
 nats = {name: -log_p[name] for name in AUTOREGRESSIVE}
-nats |= {
-    name: np.log(128) - np.logaddexp.reduce(w, axis=0)
-    for name, w in weights.items()
-}
+for name, w in weights.items():
+    nats[name] = np.log(128) - np.logaddexp.reduce(w, axis=0)
 first = {name: -w[0] for name, w in weights.items()}  # one draw
-size = {
-    name: sum(p.size for p in jax.tree.leaves(nnx.state(m, nnx.Param)))
-    for name, m in models.items()
-}
-
+for name in weights:
+    gain, gain_error = mean_and_error(first[name] - nats[name])
+    print(f"{name:12} gains {gain:.2f} ± {gain_error:.2f} nats")
 
 # %% [markdown]
+# **Answer.** From 1 to 128 draws the bounds gain several nats, and the IWAE gains most (± is the standard error over
+# images). Its loss already allows five draws, so its $q(z\mid x)$ may spread wider; one draw then often misses, many draws
+# do not. All curves still fall at the right end: the models' true figures lie lower yet. The table therefore calls the
+# figure at $m=128$ a bound.
+
+# %% [markdown]
+# Speed counts, too, and a fair race needs the same start.
 # To sample, every model gets the same random numbers: $u\in[0,1)^{64}$. An autoregressive model turns $u_d$ into pixel
 # $d$ by its conditional distribution function. A flow starts from $z=\Phi^{-1}(u)$, $\Phi$ the normal distribution
 # function. The VAE draws pixels by $u$, after 16 more numbers for $z$.
@@ -311,13 +321,13 @@ size = {
 # %%
 @partial(jax.jit, static_argnums=1)
 def numbers(key, n):
-    u = jax.vmap(lambda key: jax.random.uniform(key, (n,)))(
-        jax.random.split(key, 64)
-    ).T  # as in `sample`
+    per_pixel = jax.vmap(lambda key: jax.random.uniform(key, (n,)))
+    u = per_pixel(jax.random.split(key, 64)).T  # as in `sample`
     base = jax.scipy.special.ndtri(jnp.clip(u, 1e-6, 1 - 1e-6))
     return u, base, jax.random.normal(jax.random.fold_in(key, 1), (n, 16))
 
 
+# %%
 @nnx.jit
 def flow_images(model, z, temperature):
     y, _ = model.bijection.forward(temperature * z)
@@ -326,117 +336,132 @@ def flow_images(model, z, temperature):
 
 @nnx.jit
 def vae_images(model, z, u, temperature):
-    return PIXEL.draw(
-        u, model.parameters(temperature * z), temperature
-    ).reshape(-1, 8, 8)
+    parameters = model.parameters(temperature * z)
+    return PIXEL.draw(u, parameters, temperature).reshape(-1, 8, 8)
 
 
+# %%
 def sample(name, key, n=100, temperature=1.0):
-    if name in AUTOREGRESSIVE:
-        return (
-            models[name]
-            .sample(key, (n,), temperature=temperature)
-            .reshape(-1, 8, 8)
-        )
-    u, base, z = numbers(key, n)
     model = models[name]
-    return (
-        flow_images(model, base, temperature)
-        if name in FLOWS
-        else vae_images(model, z, u, temperature)
-    )
+    if name in AUTOREGRESSIVE:
+        x = model.sample(key, (n,), temperature=temperature)
+        return x.reshape(-1, 8, 8)
+    u, base, z = numbers(key, n)
+    if name in FLOWS:
+        return flow_images(model, base, temperature)
+    return vae_images(model, z, u, temperature)
 
 
-# %% again="it measures times"
+# %% [markdown]
+# **Predict:** which model is fastest to sample from, and why?
+
+
+# %%
 def milliseconds(name):
     """For one image, in a batch of 100, compiled before."""
-    run = lambda: jax.block_until_ready(sample(name, jax.random.key(2)))  # noqa: E731
+
+    def run():
+        return jax.block_until_ready(sample(name, jax.random.key(2)))
+
     run()
     return 1000 * min(timeit.repeat(run, number=1, repeat=3)) / 100
 
 
-print(
-    "              nats          bits per dimension              parameters  training  sample"
-)
-for name, values in {
-    "independent": -independent_log_prob(k_test),
-    **nats,
-}.items():
-    (mean, error), kind = (
-        mean_and_error(values),
-        "exact"
-        if name in AUTOREGRESSIVE or name == "independent"
-        else "bound",
-    )
-    row = f"{name:12} {mean:6.2f} ± {error:.2f}   {mean / 64 / np.log(2):.3f} ± {error / 64 / np.log(2):.3f}   {kind}"
+def num_parameters(model):
+    return sum(p.size for p in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+# %% again="it measures times"
+print(" " * 13 + "nats             bits per dimension       ", end="")
+print("parameters training sample")
+for name, values in {"independent": apart_nats, **nats}.items():
+    mean, error = mean_and_error(values)
+    bit = 64 * np.log(2)
+    kind = "bound" if name in weights else "exact"
+    row = f"{name:12} {mean:6.2f} ± {error:.2f} {kind}"
+    row += f"   {mean / bit:.3f} ± {error / bit:.3f}"
     if name in models:
-        row += f"{size[name]:14,} {histories[name].seconds:8.1f} s {milliseconds(name):7.3f} ms"
+        row += f"{num_parameters(models[name]):19,}"
+        row += f"{histories[name].seconds:7.1f} s"
+        row += f" {milliseconds(name):6.3f} ms"
     print(row)
 
 # %% [markdown]
-# Training is the time of the epochs without compilation; both times are those of the machine that made this page. The
-# errors are large, for some digits are hard for every model. That part cancels in differences *on the same images*.
+# **Answer.** RealNVP is fastest to sample from: one pass gives all 64 pixels, while an autoregressive model takes a step
+# for each pixel. (Training is the time of the epochs without compilation; both times are those of the machine that made
+# this page.)
+#
+# The ± are standard errors over images. They are large, for some digits are hard for every model. That part cancels in
+# differences *on the same images*.
 
-# %% alt="One level interval for each model: its mean difference in nats from the best model, with a bar of two standard errors. The best stands at zero. NADE and the two variational auto-encoders come close, MADE and the spline flow follow, RealNVP and MAF are last."
+# %% alt="One level interval for each model: its mean difference in nats from PixelCNN, with a bar of two standard errors. PixelCNN stands at zero. NADE and the two variational auto-encoders come close, MADE and the spline flow follow, RealNVP and MAF are last." caption="Paired differences from the model with the fewest nats, on the same test digits: autoregressive models in green, flows in blue, VAEs in red. The bars cover images, not seeds."
 best = min(nats, key=lambda name: nats[name].mean())
-paired = {
-    name: mean_and_error(values - nats[best]) for name, values in nats.items()
-}
+paired = {name: mean_and_error(nats[name] - nats[best]) for name in nats}
 plt.figure(figsize=(6.5, 3))
 for place, (name, (mean, error)) in enumerate(paired.items()):
-    colour = (
-        GREEN if name in AUTOREGRESSIVE else BLUE if name in FLOWS else RED
-    )
-    plt.errorbar(mean, place, xerr=2 * error, fmt="o", color=colour, capsize=3)
-plt.yticks(
-    range(len(paired)),
-    [
-        f"{name}{'' if name in AUTOREGRESSIVE else ' (bound)'}"
-        for name in paired
-    ],
-)
+    style = {"fmt": "o", "color": FAMILY_COLOUR[name], "capsize": 3}
+    plt.errorbar(mean, place, xerr=2 * error, **style)
+names = [f"{name} (bound)" if name in weights else name for name in paired]
+plt.yticks(range(len(paired)), names)
 plt.gca().set(xlabel=f"nats more than {best} (± 2 standard errors)")
 plt.gca().invert_yaxis()
 
+# %%
+for name, (mean, error) in paired.items():
+    if name != best:
+        print(f"{name:12} {mean:+.2f} ± {error:.2f} nats from {best}")
+
 # %% [markdown]
+# On these images PixelCNN leads each other model by more than two standard errors. That ranks eight *trained* models.
+# Another seed could change the order of close ones, and a bound of 128 draws flatters none of the five it is given for.
+#
 # ### What goes wrong: error bars of means, side by side
 #
 # **Predict:** two models whose bars of $\pm2$ standard errors overlap: are they equally good?
 
 # %%
 pairs = [(a, b) for i, a in enumerate(nats) for b in list(nats)[i + 1 :]]
+single = {name: mean_and_error(values)[1] for name, values in nats.items()}
 for a, b in pairs:
     difference, paired_error = mean_and_error(nats[a] - nats[b])
-    apart = np.hypot(mean_and_error(nats[a])[1], mean_and_error(nats[b])[1])
-    if abs(difference) < 2 * apart and abs(difference) > 2 * paired_error:
+    overlap = abs(difference) < 2 * (single[a] + single[b])
+    if overlap and abs(difference) > 2 * paired_error:
         print(
-            f"{a} − {b}: {difference:+.2f} ± {paired_error:.2f} paired, ± {apart:.2f} as if the images were others"
+            f"{a} − {b}: {difference:+.2f} ± {paired_error:.2f} paired;",
+            end="",
         )
+        print(f" ± {np.hypot(single[a], single[b]):.2f} if unpaired")
 
 # %% [markdown]
-# The printed pairs would have been called equal. But mind two limits: a bound that still falls may overtake an exact
-# figure, and the bars are over *images*. Other seeds for the weights would move every model.
+# **Answer.** No: two models whose bars overlap need not be equally good. The bars of each printed pair overlap, yet the
+# paired difference is more than two of its own errors, for what makes an image hard for both cancels. Mind three limits:
+# a bound that still falls may overtake an exact figure; the errors are over *images*, not seeds; and among many pairs a
+# few pass two errors by luck.
 #
 # ### What goes wrong: choosing on test digits
 #
-# Forty models, all equally good, are tested on the same number of digits, and the best figure is reported.
+# Forty models, all equally good, are each tested on digits of their own, and the best figure is reported.
 
 # %% tags=["nbval-check-output"]
 rng = np.random.default_rng(0)
-luck = rng.normal(
-    0, 1, (2000, 40)
-)  # the error of each model's test figure, in standard errors
-print(
-    f"the best of 40 seems better than it is by {-luck.min(axis=1).mean():.1f} standard errors"
-)
+luck = rng.normal(0, 1, (2000, 40))  # errors of the 40 test figures
+gift = -luck.min(axis=1).mean()
+print(f"the best of 40 seems better than it is by {gift:.1f} standard errors")
 
 # %% [markdown]
-# So validation digits choose, and test digits are asked once.
+# On *shared* digits the common part of the errors cancels, as it did above, so the gift is smaller.
+
+# %% tags=["nbval-check-output"]
+shared = rng.normal(0, 1, (2000, 1)) * 0.9**0.5 + luck * 0.1**0.5
+print(f"90 % of the variance shared: {-shared.min(axis=1).mean():.1f}")
+
+# %% [markdown]
+# The best of many seems better than it is in both cases. So validation digits choose, and test digits are asked once.
 #
 # ### Why the auto-encoder has no row
 #
-# An auto-encoder of the same shape: 16 numbers in the middle, trained on the squared error.
-
+# Its squared error looks like a figure that could stand in the table. Here is an auto-encoder of the VAE's shape, with 16
+# numbers in the middle, trained on that error.
 
 # %%
 from course_lib.autoencoders import DeepAutoencoder, squared_error_loss
@@ -446,19 +471,41 @@ train(autoencoder, squared_error_loss, *rows, 30, 3e-3)
 rebuild = nnx.jit(lambda model, x: model(x))
 noise = np.random.default_rng(0).integers(0, 17, x_test.shape) / 16
 for name, x in {"test digits": x_test, "noise": noise}.items():
-    print(
-        f"{name:12} mean error of a pixel {np.sqrt(np.mean((rebuild(autoencoder, x) - x) ** 2)):.3f}"
-    )
+    squares = (rebuild(autoencoder, x) - x) ** 2
+    print(f"{name:12} root mean square error {squares.mean() ** 0.5:.3f}")
 
 # %% [markdown]
-# An error is no probability: with 64 numbers in the middle, *every* image could have error 0. For a row, say how likely
-# each code is, and each pixel given it: the VAE.
+# An error is no probability. With 64 numbers in the middle *every* image could have the error 0, while probabilities sum
+# to 1 over all images. To earn a row, a model must say how likely each code is, and each pixel given the code; the VAE
+# is an auto-encoder that does.
+
+
+# %% [markdown] tags=["quiz"]
+# **A flow trained on $x/16$ without noise reports $-480$ nats, PixelCNN $+84$. Which is the better model of levels?**
 #
+# - [ ] The flow, since it needs fewer nats. :: Its figure is a density. Narrow peaks on the levels make it as low as one likes.
+# - [ ] PixelCNN, since nats cannot be negative. :: Those of a probability cannot; a density may well exceed 1.
+# - [x] The two figures do not say. :: Right: a density must first be integrated over the cell of each image.
+
+# %% [markdown] tags=["quiz"]
+# **A VAE's bound with 128 draws is 86.7 nats. What does that say about its $-\ln P(x)$?**
+#
+# - [x] On average it is at most that. :: Right: in expectation the bound lies above the true figure, and falls towards it.
+# - [ ] It equals that up to the standard error. :: The ± covers images. The gap of a bound is systematic, and not in it.
+# - [ ] It is at least that. :: Jensen's inequality works the other way: the mean logarithm is below $\ln P(x)$.
+
+# %% [markdown] tags=["quiz"]
+# **Model A beats B by $1.2\pm0.3$ nats, paired over the test images, with one training each. What is shown?**
+#
+# - [ ] The family of A is better than that of B. :: One training each says nothing about other seeds, sizes or budgets.
+# - [x] This trained A is better than this trained B on such images. :: Right: the error covers the choice of images only.
+# - [ ] Nothing, since each mean has an error of $\pm0.6$. :: Most of it is common to both models, and cancels in the pairs.
+
+# %% [markdown]
 # ## 6.6 Files
 #
-# A likelihood is a promise of a file. Autoregressive models are range coders; flows and VAEs
-# use **bits back**: the bound with *one* draw.
-
+# A likelihood is a promise of a file, and a file cannot flatter: either each pixel comes back or not. Autoregressive
+# models drive a range coder. Flows and VAEs use **bits back**, whose length is the bound with *one* draw.
 
 # %%
 import tempfile
@@ -473,7 +520,10 @@ from course_lib.coding import code_of
 
 # %%
 def file_of(name, k, folder):
-    """Write k to a file, read it back, compare. Returns: bytes an image, without those that start the stack; bits of each."""
+    """Write levels to a file, read them back, compare.
+
+    Returns: bytes an image, without those that start the stack; bits of each.
+    """
     code, clean, bits = code_of(models[name], 17, batch_size=len(k)), 0, None
     if name in AUTOREGRESSIVE:
         words = code.encode(k)
@@ -493,99 +543,116 @@ with tempfile.TemporaryDirectory() as folder:
 
 # %%
 packed = len(zlib.compress(k_test.astype(np.uint8).tobytes(), 9)) / 300
-print(
-    f"17 levels, no model: {64 * np.log2(17) / 8:.1f} bytes an image; zlib, all 300 together: {packed:.1f}"
-)
-for name, (stored, bits) in files.items():
-    one, table = (
-        values[name][:50] / np.log(2) for values in (nats | first, nats)
+print(f"no model: {64 * np.log2(17) / 8:.1f} bytes an image")
+print(f"zlib, all 300 together: {packed:.1f} bytes an image")
+to_bytes = 1 / (8 * np.log(2))
+for name, (stored, _) in files.items():
+    promised = (nats | first)[name][:50].mean() * to_bytes
+    table = nats[name][:50].mean() * to_bytes
+    print(
+        f"{name:12} file {stored:5.2f} bytes; promised {promised:5.2f}", end=""
     )
-    line = f"{name:12} {stored:5.2f} bytes in the file; promised {one.mean() / 8:5.2f}, in the table {table.mean() / 8:5.2f}"
-    if bits is not None:
-        line += f"; bits too many: median {np.median(bits - one):+.0f}, worst image {(bits - one).max():+.0f}"
-    print(line)
-
-# %% [markdown]
-# Every pixel came back. (Means over 50 test digits, without the few random bytes that start bits back; the receiver gets
-# those, too.) What many draws gain, this code cannot use: it sends *one* $z$. So the IWAE, better in the table, has the
-# larger file.
-
-# %% [markdown] tags=["box"]
-# **When a file breaks its promise.** The code of a flow keeps each entry of $z$ on a grid from $-8$ to $8$. A test digit
-# that the model finds nearly impossible lies outside, and costs hundreds of bits; the other digits keep the promise, as
-# the medians say. The next cell looks for such digits.
+    print(f" ({stored / promised - 1:+.1%}); in the table {table:5.2f}")
 
 # %%
-normalize = nnx.jit(
-    lambda model, y: jnp.abs(model.bijection.inverse(y)[0]).max(axis=-1)
-)
-for name in FLOWS:
-    far = [
-        normalize(models[name], dequantize(jax.random.key(i), k_test[:50], 17))
-        for i in range(20)
-    ]
-    print(
-        f"{name:12} largest |z| of 50 digits, in 20 draws of the noise: {np.max(far):.1f}"
-    )
+for name, (_, bits) in files.items():
+    if bits is not None:
+        over = bits - first[name][:50] / np.log(2)
+        print(
+            f"{name:12} bits too many: median {np.median(over):+.0f},", end=""
+        )
+        print(f" worst image {over.max():+.0f}")
+worse = mean_and_error(first["IWAE"] - first["VAE"])
+print(f"one draw, IWAE − VAE: {worse[0]:+.2f} ± {worse[1]:.2f} nats")
 
 # %% [markdown]
-# ## 6.7 Samples from the same numbers
+# **Answer.** A digit takes 15 to 21 bytes, and the IWAE's file is 1.42 bytes an image above its figure in the table.
+# Bits back sends *one* $z$, so it cannot use what 128 draws gain; with one draw the IWAE is worse than the VAE. Every
+# pixel came back. Autoregressive files keep their promise, VAE and spline flow nearly so. RealNVP and MAF miss theirs by
+# 15 % and more. (Means over 50 test digits, without the random bytes that start bits back.)
 
-# %% tags=["cover"] alt="Nine rows of fourteen small grey images: test digits, then samples of eight models. Most samples show strokes of the right kind, and many a digit that can be named; a few of MADE's break up into scattered dots."
+# %% [markdown] tags=["box"]
+# **When a file breaks its promise.** The code of a flow keeps each entry of $z$ on a grid from $-8$ to $8$. A digit that
+# the model finds nearly impossible may lie outside, and can cost hundreds of bits. The medians show that at least half of
+# the digits keep the promise, so a few digits make the loss. The next cell looks for entries outside the grid.
+
+
+# %%
+@nnx.jit
+def largest_z(model, y):
+    return jnp.abs(model.bijection.inverse(y)[0]).max()
+
+
+print("largest |z| of 50 digits, in 20 draws of the noise:")
+for name in FLOWS:
+    far = [
+        largest_z(models[name], dequantize(key, k_test[:50], 17))
+        for key in jax.random.split(jax.random.key(0), 20)
+    ]
+    print(f"{name:12} {np.max(far):.1f}")
+
+# %% [markdown]
+# RealNVP and MAF have entries outside the grid; the spline flow, whose file is nearly as promised, has none.
+#
+# ## 6.7 Samples from the same numbers
+#
+# Likelihood is not all that one wants of a model: samples show *what* it has learned. Here all models start from the same
+# random numbers.
+
+# %% tags=["cover"] alt="Nine rows of fourteen small grey images: test digits, then samples of eight models. Most samples show strokes of the right kind, and many a digit that can be named; a few of MADE's break up into scattered dots." caption="Test digits, and samples of all models. In one column all samples come from one draw of $u$."
 shown = {"test digits": images_test[:14]} | {
     name: sample(name, jax.random.key(5))[:14] for name in models
 }
 fig = image_rows(shown, cell=0.42)
 
 # %% [markdown]
-# A column is one draw of $u$. The autoregressive models read it alike, and their columns resemble each other. Some of
-# MADE's fall apart: a rare pixel leads it where no data were.
+# A column is one draw of $u$. The autoregressive models read it alike, pixel by pixel, and many of their columns resemble
+# each other. Some of MADE's samples fall apart. A likely reason is that a rare pixel leads it where there were no data,
+# and each later pixel builds on that.
 #
-# **Predict, then move:** what does a temperature below 1 do to each family? Which suffers least at 1.5?
+# **Predict, then move:** what does a temperature below 1 do to each family?
 
-# %%
+# %% caption="One image of each model, all from the same random numbers. Move the temperature: below 1 images keep to what the model finds likely, above 1 they stray."
 temperatures = np.linspace(0.5, 1.5, 5)
-families_explorer(
-    {
-        name: np.stack(
-            [
-                sample(name, jax.random.key(5), 100, float(t))[:24]
-                for t in temperatures
-            ]
-        )
-        for name in models
-    },
-    (0.5, 1.5),
-)
+moved = {
+    name: np.stack(
+        [
+            sample(name, jax.random.key(5), 100, float(t))[:24]
+            for t in temperatures
+        ]
+    )
+    for name in models
+}
+families_explorer(moved, (0.5, 1.5))
 
 # %% [markdown]
-# Temperature is not one thing: in the autoregressive models it sharpens each conditional, in flows it shrinks $z$, in the
-# VAE both $z$ and the pixels. Only at $T=1$ do samples follow the model of the table.
+# **Answer.** A temperature below 1 makes each family keep to what it finds likely, but by different means. In the
+# autoregressive models it sharpens each conditional; in flows it shrinks $z$ towards 0, so that the seeds look more alike;
+# in the VAE it does both to $z$ and the pixels. Only at $T=1$ do samples follow the model of the table.
 #
 # ### What goes wrong: ranking by samples
 #
-# A sampler that looks perfect: it copies a training digit, and once in a million draws independent pixels.
+# A sampler can look perfect and know nothing: this one copies a training digit, and once in a million draws independent
+# pixels.
 
 # %%
 copies = {k.tobytes() for k in k_train}
 seen = np.array([k.tobytes() in copies for k in k_test])
-thief = np.logaddexp(
-    np.log(1e-6) + independent_log_prob(k_test),
-    np.where(seen, np.log(1 / len(k_train)), -np.inf),
-)
+copied = np.where(seen, np.log(1 / len(k_train)), -np.inf)
+thief = np.logaddexp(np.log(1e-6) - apart_nats, copied)
 mean, error = mean_and_error(-thief)
-print(
-    f"the copier: {mean:.1f} ± {error:.1f} nats; {seen.sum()} of 300 test digits are among its {len(copies)}"
-)
+print(f"the copier: {mean:.1f} ± {error:.1f} nats")
+print(f"{seen.sum()} of 300 test digits are among its {len(copies)}")
 
 # %% [markdown]
-# No eye would reject its samples; its figure is worse than that of independent pixels. The reverse happens, too (Theis et
-# al., 2016). Samples and likelihood answer different questions.
+# No eye would reject its samples; its figure is worse than that of independent pixels, since no test digit is a copy and
+# each pays $\ln 10^6$ nats. The reverse happens, too: good figures with poor samples (Theis et al., 2016). Samples and
+# likelihood answer different questions.
 #
 # ## 6.8 Half an image
 #
-# Given the upper half, draw the lower. For an autoregressive model in reading order this is sampling, begun in the
-# middle: exact.
+# Repairing an image asks for a conditional: given the upper half, draw the lower. For an autoregressive model in reading
+# order this is sampling, begun in the middle: exact.
 
 # %% [markdown] tags=["derivation"]
 # The others know $p(y)$ or $p(x,z)$, but not the conditional. Its logarithm is known up to a constant, with its
@@ -593,12 +660,15 @@ print(
 #
 # $$v'=v+\tfrac{\varepsilon^2}{2}\nabla\log\pi(v)+\varepsilon\,\eta,\qquad\eta\sim\mathcal N(0,I),$$
 #
-# and accept it with probability $\min\bigl(1,\tfrac{\pi(v')\,q(v\mid v')}{\pi(v)\,q(v'\mid v)}\bigr)$, where $q$ is
-# the density of the proposal. The chain has the right limit. How near it is after finitely many steps, nobody says: it
-# hardly ever crosses from one digit to another.
+# and accept it with probability $\min\bigl(1,\tfrac{\pi(v')\,g(v\mid v')}{\pi(v)\,g(v'\mid v)}\bigr)$, where $g$
+# is the density of the proposal. The chain tends to $\pi$, but nothing tells how near it is after finitely many steps:
+# where $\pi$ has far hills, a chain may stay on one of them.
 #
-# - **Flow**: $v$ is the lower half in logits, and $\pi(v)$ the flow's density with the upper half held fixed.
-# - **VAE**: $v$ is $z$, and $\pi(z)=p(z)\prod_{\text{upper}}P(x_i\mid z)$. Then the lower half is drawn from $P(x\mid z)$.
+# - **Flow**: $v$ is the lower half in logits, and $\pi(v)$ the flow's density with the upper half held fixed, noise
+#   included. So even the limit is that of the lower half given $y$, with one draw of the noise. Given *levels*, the noise
+#   of the upper half would have to be sampled along.
+# - **VAE**: $v$ is $z$, and $\pi(z)=p(z)\prod_{\text{upper}}P(x_i\mid z)$. Then the lower half is drawn from
+#   $P(x\mid z)$. Here the limit is the right one.
 #
 # Where a chain starts matters. We draw 500 samples of the model and take one by chance, with weights: for the VAE
 # $\prod_{\text{upper}}P(x_i\mid z)$, for the flow a number that falls with the distance in the upper half.
@@ -606,37 +676,30 @@ print(
 
 # %%
 def mala(log_density, start, key, step, num_steps=400):
-    """Chains (n, d) after so many steps, and the share of accepted proposals."""
+    """Chains (n, d) after so many steps, and the share of acceptances."""
     both = jax.vmap(jax.value_and_grad(log_density))
 
     def move(now, key):
         v, value, grad = now
         noise_key, accept_key = jax.random.split(key)
-        there = (
-            v
-            + step**2 / 2 * grad
-            + step * jax.random.normal(noise_key, v.shape)
-        )
+        noise = jax.random.normal(noise_key, v.shape)
+        there = v + step**2 / 2 * grad + step * noise
         new_value, new_grad = both(there)
         forth = ((there - v - step**2 / 2 * grad) ** 2).sum(axis=1)
         back = ((v - there - step**2 / 2 * new_grad) ** 2).sum(axis=1)
         ratio = new_value - value + (forth - back) / (2 * step**2)
         accept = jnp.log(jax.random.uniform(accept_key, ratio.shape)) < ratio
-        choose = lambda a, b: jnp.where(
-            accept.reshape(-1, *[1] * (a.ndim - 1)), a, b
-        )  # noqa: E731
-        return jax.tree.map(
-            choose, (there, new_value, new_grad), now
-        ), accept.mean()
+        new = there, new_value, new_grad
+        kept = [
+            jnp.where(accept[:, None] if b.ndim == 2 else accept, a, b)
+            for a, b in zip(new, now, strict=True)
+        ]
+        return tuple(kept), accept.mean()
 
-    begin = (
-        start,
-        jnp.full(len(start), -jnp.inf),
-        jnp.zeros_like(start),
-    )  # whatever comes first is accepted
-    (v, _, _), accepted = jax.lax.scan(
-        move, begin, jax.random.split(key, num_steps)
-    )
+    # whatever comes first is accepted
+    begin = start, jnp.full(len(start), -jnp.inf), jnp.zeros_like(start)
+    keys = jax.random.split(key, num_steps)
+    (v, _, _), accepted = jax.lax.scan(move, begin, keys)
     return v, accepted.mean()
 
 
@@ -648,82 +711,80 @@ def mala(log_density, start, key, step, num_steps=400):
 @nnx.jit
 def flow_completions(model, k, key, n=3):
     keys = jax.random.split(key, 4)
-    logit = lambda y: model.bijection.bijections[-1].inverse(y)[0]  # noqa: E731
-    density = Flow(64, model.bijection.bijections[0])
-    upper = logit((k + jax.random.uniform(keys[0], k.shape)) / 17)[:32]
-    drawn = density.bijection.forward(jax.random.normal(keys[1], (500, 64)))[0]
-    fit_to_upper = -((drawn[:, :32] - upper) ** 2).sum(axis=1)
-    chosen = drawn[jax.random.categorical(keys[2], fit_to_upper, shape=(n,))]
-    whole = lambda lower: jnp.concatenate([upper, lower])  # noqa: E731
-    lower, accepted = mala(
-        lambda v: density.log_prob(whole(v)), chosen[:, 32:], keys[3], 0.1
-    )
-    y = model.bijection.bijections[-1].forward(jax.vmap(whole)(lower))[0]
-    return (jnp.clip(jnp.floor(17 * y), 0, 16) / 16).reshape(n, 8, 8), accepted
+    density_map, to_images = model.bijection.bijections
+    density = Flow(64, density_map)
+    y = (k + jax.random.uniform(keys[0], k.shape)) / 17
+    upper = to_images.inverse(y)[0][:32]
+    drawn = density_map.forward(jax.random.normal(keys[1], (500, 64)))[0]
+    near = -((drawn[:, :32] - upper) ** 2).sum(axis=1)
+    start = drawn[jax.random.categorical(keys[2], near, shape=(n,)), 32:]
+
+    def whole(lower):
+        return jnp.concatenate([upper, lower])
+
+    log_pi = lambda v: density.log_prob(whole(v))  # noqa: E731
+    lower, accepted = mala(log_pi, start, keys[3], 0.1)
+    images = to_images.forward(jax.vmap(whole)(lower))[0]
+    levels = jnp.clip(jnp.floor(17 * images), 0, 16)
+    return (levels / 16).reshape(n, 8, 8), accepted
 
 
+# %%
 @nnx.jit
 def vae_completions(model, x, key, n=3):
     keys = jax.random.split(key, 4)
-    explained = lambda z: PIXEL.log_prob(x, model.parameters(z))[..., :32].sum(
-        axis=-1
-    )  # noqa: E731
+
+    def explained(z):
+        pixels = PIXEL.log_prob(x, model.parameters(z))
+        return pixels[..., :32].sum(axis=-1)
+
     drawn = jax.random.normal(keys[0], (500, model.num_latents))
     weight = explained(drawn)
     start = drawn[jax.random.categorical(keys[1], weight, shape=(n,))]
-    z, accepted = mala(
-        lambda z: explained(z) + standard_normal_log_prob(z),
-        start,
-        keys[2],
-        0.15,
-    )
-    completed = jnp.where(
-        jnp.arange(64) < 32, x, PIXEL.sample(keys[3], model.parameters(z))
-    )
+    log_pi = lambda z: explained(z) + standard_normal_log_prob(z)  # noqa: E731
+    z, accepted = mala(log_pi, start, keys[2], 0.15)
+    pixels = PIXEL.sample(keys[3], model.parameters(z))
+    completed = jnp.where(jnp.arange(64) < 32, x, pixels)
     return completed.reshape(n, 8, 8), accepted, effective_sample_size(weight)
 
 
 # %% [markdown]
-# **Predict:** of 500 draws of $z$ from the prior, how many explain a given upper half?
+# **Predict:** of 500 draws of $z$ from the prior, how many explain a given upper half? Count them by the effective sample
+# size of their weights.
 
 # %%
-chosen = [
-    int(np.flatnonzero(digits.test.labels == c)[0]) for c in (0, 2, 3, 4, 5, 7)
-]
+labels = digits.test.labels
+chosen = [int(np.flatnonzero(labels == c)[0]) for c in (0, 2, 4, 7)]
 upper_half, completions, notes = np.arange(64) < 32, {}, {}
-blank = lambda image: np.where(upper_half.reshape(8, 8), image, 0.5)  # noqa: E731
-first_row = [
-    (images_test[n], blank(images_test[n]), np.full((8, 8), 0.15))
-    for n in chosen
-]
-completions["digit, half"] = np.concatenate(first_row)
+asked = np.repeat(x_test[chosen], 3, axis=0)  # three completions each
+completions["digit"] = asked
+completions["given"] = np.where(upper_half, asked, 0.5)
 for name in AUTOREGRESSIVE:
-    given, known = (
-        a.reshape(-1, *models[name].event_shape)
-        for a in (np.repeat(x_test[chosen], 3, 0), upper_half)
-    )
+    shape = models[name].event_shape
+    given, known = asked.reshape(-1, *shape), upper_half.reshape(shape)
     completions[name] = models[name].sample(
-        jax.random.key(6), (18,), given=given, known=known[0]
+        jax.random.key(6), (12,), given=given, known=known
     )
+
+# %%
 for name in (*FLOWS, *LATENT):
-    complete, test = (
-        (flow_completions, k_test)
-        if name in FLOWS
-        else (vae_completions, x_test)
-    )
+    if name in FLOWS:
+        complete, test = flow_completions, k_test
+    else:
+        complete, test = vae_completions, x_test
     found = [
         complete(models[name], test[n], jax.random.key(n)) for n in chosen
     ]
     completions[name] = np.concatenate([f[0] for f in found])
     notes[name] = [
-        np.mean([f[i] for f in found]) for i in range(1, len(found[0]))
+        np.mean(values) for values in list(zip(*found, strict=True))[1:]
     ]
 
-# %% alt="Nine rows of six groups of three images. The first row shows six test digits, each beside its upper half. Each further row, one for each model, shows three completions of every upper half."
-fig = image_rows(
-    {name: np.reshape(x, (-1, 8, 8)) for name, x in completions.items()},
-    cell=0.4,
-)
+# %% alt="Ten rows of twelve images, in four groups of three. The first row shows four test digits, 0, 2, 4 and 7, each three times, the second their upper halves above a grey lower half. Each further row, one for each model, shows three completions of every upper half; most continue its strokes." caption="Three completions of each upper half by every model. The rows of NADE, MADE and PixelCNN are exact samples of their conditionals; the others are ends of chains."
+rows_shown = {
+    name: np.reshape(x, (-1, 8, 8)) for name, x in completions.items()
+}
+completed_rows = image_rows(rows_shown, cell=0.6)
 
 # %%
 for name, (accepted, *effective) in notes.items():
@@ -733,37 +794,78 @@ for name, (accepted, *effective) in notes.items():
     )
 
 # %% [markdown]
-# With so few effective draws a chain starts almost always from the same $z$, and stays near it: completions of one group
-# are more alike than the model's conditional would have them. Only the three autoregressive rows are exact samples; they
-# alone also say how many nats the lower half costs, given the upper.
+# **Answer.** Of 500 draws of $z$ only about two explain a given upper half, by the effective sample size. So the three
+# chains of a VAE often start from the same $z$, and may stay near it: completions of one group can be more alike than the
+# model's conditional would have them. A high share of accepted steps says only that the steps are small. Only the three
+# autoregressive rows are exact samples; they alone also say how many nats the lower half costs, given the upper.
 
 # %%
 for name in AUTOREGRESSIVE:
     halves = -factors(name).reshape(300, 2, 32).sum(axis=2)
-    mean, error = mean_and_error(halves[:, 1])
-    print(
-        f"{name:9} upper {halves[:, 0].mean():.2f}, lower given upper {mean:.2f} ± {error:.2f} nats"
-    )
+    (top, _), (bottom, error) = map(mean_and_error, halves.T)
+    print(f"{name:9} upper {top:.2f} nats", end="")
+    print(f", lower given upper {bottom:.2f} ± {error:.2f} nats")
+
+# %% [markdown]
+# Given the upper half, the lower costs less than the upper did in each model.
+
+# %% [markdown] tags=["quiz"]
+# **A model's samples are sharp and all look like digits. What follows for its likelihood?**
+#
+# - [ ] It is high, since samples come from the distribution. :: The copier's samples are perfect, and its figure is poor.
+# - [ ] It is low, since sharp samples mean memory. :: Sharp samples do not show memory either; PixelCNN's are sharp, too.
+# - [x] Nothing by itself. :: Right: a model may forget most digits and draw the rest well.
+
+# %% [markdown] tags=["quiz"]
+# **Two VAEs are used for bits back. A has the better bound with 128 draws, B with one. Whose file is smaller?**
+#
+# - [ ] A's, since its $-\ln P(x)$ is closer to the truth. :: The code sends one $z$; it cannot average over 128.
+# - [x] B's. :: Right: bits back pays the bound with one draw.
+# - [ ] Both have the same size if the decoders agree. :: The encoder decides how many bits come back.
+
+# %% [markdown] tags=["quiz"]
+# **A Langevin chain accepts 95 % of its steps. Has it reached the conditional distribution?**
+#
+# - [ ] Yes, since nearly every proposal was a good one. :: Tiny steps are nearly always accepted and lead nowhere.
+# - [ ] No, since a correct chain accepts all. :: The test must reject some, or the limit would be another.
+# - [x] The share does not tell. :: Right: a chain may move freely on one hill and never see the next.
 
 # %% [markdown]
 # ## 6.9 Which family when
+#
+# A ranking of eight small models helps less than knowing what each family can answer at all.
 
 # %% [markdown] tags=["box"]
 # | you want | take | because | but |
 # |---|---|---|---|
-# | the best likelihood, or the smallest file | autoregressive | exact, and first on this page | a sample takes a step a pixel |
+# | the best likelihood, or the smallest file | autoregressive | exact; PixelCNN is first on this page | a sample takes a step a pixel; MADE is behind both VAEs here |
 # | exact completion | autoregressive | the known part comes first | only in its order (or train for all orders, chapter 2) |
 # | probabilities of discrete data | autoregressive, VAE | they speak of levels | a flow must dequantize |
 # | a density of real numbers | flow | exact, no noise to add | as many latents as dimensions |
-# | density *and* fast samples | coupling flow | one pass both ways | more layers for the same fit |
+# | density *and* fast samples | coupling flow | one pass both ways | six layers did here about what four of MAF did |
 # | a posterior to draw from, often | IAF, coupling flow | one pass (chapter 3b) | reverse KL loses modes |
-# | a short code, features for other tasks | VAE | 16 numbers an image here | a bound; blur where pixels depend on each other |
-# | few labels, many images | VAE | features from unlabelled images | measure it: chapter 1 met harm, too |
-# | a tighter bound | IWAE | the same networks | $k$ times the work; one draw codes no better |
+# | a short code, features for other tasks | VAE | 16 numbers an image here | a bound; pixels are drawn independently given $z$ |
+# | few labels, many images | VAE with labels (M2) | it led with 3 and with 10 labels a class (chapter 5c) | features alone gained nothing there; with many labels, nearest neighbours do |
+# | a tighter bound | IWAE | the same networks | $m$ times the work; with one draw it codes worse here |
 # | compression to a code, nothing else | auto-encoder | simplest | no likelihood, no samples |
 #
 # The order of the table in 6.5 is that of small models on 1,297 small digits with one training each. Large images, other
 # budgets and other data can reverse it. What stays is the kind of answer that each family gives.
+
+# %% [markdown]
+# ### Beyond this course
+#
+# The families of today are relatives of those met here. The question to each is the same: which number does it give?
+
+# %% [markdown] tags=["box"]
+# | family | its number | ancestor in this course | one paper |
+# |---|---|---|---|
+# | language model (transformer) | exact | autoregressive models (chapter 2) | Vaswani et al. 2017, arXiv:1706.03762 |
+# | VQ-VAE | a bound | auto-encoder, discrete code, autoregressive prior | van den Oord et al. 2017, arXiv:1711.00937 |
+# | diffusion | a bound | a deep VAE whose decoder is a denoiser (chapters 4a and 5) | Ho et al. 2020, arXiv:2006.11239 |
+# | flow matching | a density, by solving an equation | a flow in continuous time (chapter 3) | Lipman et al. 2023, arXiv:2210.02747 |
+# | GAN | none | a sampler alone | Goodfellow et al. 2014, arXiv:1406.2661 |
+# | energy model | up to a constant | the chains of 6.8 | Du and Mordatch 2019, arXiv:1903.08689 |
 
 # %% [markdown]
 # ## Summary
@@ -771,16 +873,21 @@ for name in AUTOREGRESSIVE:
 # %% [markdown] tags=["box"]
 # - One unit for all: nats, or bits, of the probability of *levels*. A density enters by the volume of a cell.
 # - Beside each figure stands its kind: exact, or a bound, and with how many draws.
-# - Differences on the same images decide, with their standard errors; test images are asked once.
-# - A file is the test of a figure. Autoregressive models keep the promise of the table; bits back keeps that of one draw.
+# - Differences on the same images decide, with their standard errors, for *these* trained models; seeds are another matter.
+#   Test images are asked once.
+# - A file is the test of a figure. Autoregressive models keep the promise of the table. Bits back keeps that of *one* draw
+#   for the VAEs and the spline flow; RealNVP and MAF miss it where a digit leaves their grid.
 # - Samples do not rank models, and a reconstruction error is no likelihood.
-# - A conditional question is exact only for a model built to answer it; elsewhere it is a chain that one must watch.
+# - A conditional question is exact only for a model built to answer it; elsewhere it is a chain that
+#   one must watch.
 
-# %% [markdown] tags=["exercise"]
+# %% [markdown] tags=["exercise"] kind="fill-in"
 # ## Exercises
 #
-# ### Exercise 6.1 — From nats to bytes
+# ### Exercise 6.1 ★ — From nats to bytes
 # A model needs `nats` for an image of `pixels` pixels. Return its bits per dimension and its bytes an image.
+#
+# **Hint.** A bit is $\ln 2$ nats, and a byte is 8 bits.
 
 
 # %% tags=["exercise"]
@@ -806,10 +913,14 @@ with exercise("6.1") as check:
         8 * np.log2(17),
     )
 
-# %% [markdown] tags=["exercise"]
-# ### Exercise 6.2 — A bound from weights
-# Log-weights `w` have shape `(k, n)`. Return the bound on $\ln P(x)$ of each of the $n$ images, safely for weights of
+# %% [markdown] tags=["exercise"] kind="fill-in"
+# ### Exercise 6.2 ★ — A bound from weights
+# Log-weights `w` have shape `(m, n)`. Return the bound on $\ln P(x)$ of each of the $n$ images, safely for weights of
 # $-1000$.
+#
+# **Hint.** The bound is the logarithm of a mean over the first axis: a sum, and a division by $m$.
+#
+# **Hint.** `np.logaddexp.reduce(w, axis=0)` sums without underflow; the division becomes a subtraction of a logarithm.
 
 
 # %% tags=["exercise"]
@@ -831,9 +942,13 @@ with exercise("6.2") as check:
     )
     check.close("the VAE of this chapter", bound(weights["VAE"]), -nats["VAE"])
 
-# %% [markdown] tags=["exercise"]
-# ### Exercise 6.3 — Paired or not
+# %% [markdown] tags=["exercise"] kind="fill-in"
+# ### Exercise 6.3 ★ — Paired or not
 # `a` and `b` hold the nats of two models on the same images. Return the mean difference and its standard error, paired.
+#
+# **Hint.** Subtract first, image by image; what is hard for both models is then gone.
+#
+# **Hint.** The error of a mean is the standard deviation (with `ddof=1`) over the root of the number of images.
 
 
 # %% tags=["exercise"]
@@ -848,15 +963,23 @@ def paired_difference(a, b):
 with exercise("6.3") as check:
     answer = paired_difference(nats["MAF"], nats["MAF"] + np.arange(300) % 2)
     check.close("mean", None if answer is None else answer[0], -0.5)
+    expected = np.std(np.arange(300) % 2, ddof=1) / 300**0.5
     check.close(
-        "standard error", None if answer is None else answer[1], np.std(np.arange(300) % 2, ddof=1) / 300**0.5,
+        "standard error",
+        None if answer is None else answer[1],
+        expected,
         hint="Subtract first; then the standard deviation.",
-    )  # fmt: skip
+    )
 
-# %% [markdown] tags=["exercise"]
-# ### Exercise 6.4 — Two models in one
-# Mix two models with weights $\frac12,\frac12$: $P(x)=\frac12P_a(x)+\frac12P_b(x)$. Return the mixture's nats for each image
+# %% [markdown] tags=["exercise"] kind="fill-in"
+# ### Exercise 6.4 ★★ — Two models in one
+# Mix two models with weights $\frac12,\frac12$: $P(x)=\frac12P_a(x)+\frac12P_b(x)$. Return the mixture's nats for each
+# image
 # from those of `a` and `b`. By how many nats can it be worse than the better of the two?
+#
+# **Hint.** $P_a(x)=e^{-a}$; `np.logaddexp` adds two such numbers in logarithms.
+#
+# **Hint.** $P(x)\ge\frac12\max(P_a(x),P_b(x))$. Take logarithms.
 
 
 # %% tags=["exercise"]
@@ -887,10 +1010,14 @@ with exercise("6.4") as check:
         -np.logaddexp(log_p["NADE"], log_p["PixelCNN"]) + np.log(2),
     )
 
-# %% [markdown] tags=["exercise"]
-# ### Exercise 6.5 — The price of a copy
+# %% [markdown] tags=["exercise"] kind="fill-in"
+# ### Exercise 6.5 ★★ — The price of a copy
 # A sampler copies one of `n` training images with probability $1-\varepsilon$ and else draws from a model that needs
 # `model_nats` for an image. Return the nats of an image that is *not* among the $n$.
+#
+# **Hint.** Such an image comes only from the model, which is asked with probability $\varepsilon$.
+#
+# **Hint.** Its probability is $\varepsilon P(x)$. Take the logarithm of the product.
 
 
 # %% tags=["exercise"]
