@@ -1150,6 +1150,7 @@ grid = [
 log_ps = np.array(  # (orderings, starts, digits)
     [[m.log_prob(x_test) for m in members] for members in grid], float
 )
+print("4 starts, their mean ± the error from start to start [nats]")
 for name, nats in zip(image_orderings, -log_ps.mean(axis=2), strict=True):
     mean, error = mean_and_error(nats)
     print(f"{name:<10}", nats.round(2), f"mean {mean:.2f} ± {error:.2f}")
@@ -1199,6 +1200,7 @@ mixtures_of = {
     "four starts": ensemble_log_prob(log_ps, axis=1),
 }
 print(f"average of the 16 members {-log_ps.mean():.2f} nats")
+print("4 mixtures of each kind, their mean ± the error between them:")
 gains = {}
 for name, log_p in mixtures_of.items():
     nats = -np.asarray(log_p, float).mean(axis=1)

@@ -447,7 +447,7 @@ for name, model in {"silent": silent, "warm-up": darn}.items():
 
 # %% [markdown]
 # **Answer.** With bits that speak, $h$ names the class of 73 % of the test digits, although no label was used in
-# training; with silent bits of 24 %. (More than a tenth: their tenth of a nat still lets them shift with the digit.) So
+# training; with silent bits of 24 %. (Their tenth of a nat still lets them shift with the digit.) So
 # the bits have found something like the digits' causes.
 #
 # ## 2c.6 Against models without hidden bits

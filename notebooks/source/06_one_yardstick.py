@@ -167,15 +167,14 @@ for width in (1 / 17, 1e-2, 1e-4):
     print(f"bars of width {width:<8.4g}: {nats:8.1f} nats")
 
 # %% [markdown]
-# **Answer.** It "needs" as few nats as one likes: the figures are negative, and fall without end as the bars get
-# narrower, though all three rows hold the same knowledge. A density has a unit, one over volume, and narrow bars put the
-# same probability on less volume. In the table below, a density is therefore multiplied by the volume of a cell that
-# noise fills.
+# **Answer.** It "needs" as few nats as one likes: the figures fall without end as the bars get narrower, though
+# all rows hold the same knowledge. A density has a unit, one over volume, and narrow bars put the same
+# probability on less volume. The table below therefore multiplies a density by the volume of a cell that noise fills.
 #
 # ## 6.4 Eight trainings
 #
-# All models get the same optimizer and the same images: Adam, batches of 64, a rate that falls to 0. Epochs, sizes and
-# rates differ. They were chosen on validation digits, which also choose the state kept.
+# All models get the same images, batches and optimizer: Adam, with a rate that falls to 0. Epochs, sizes and rates
+# differ; validation digits chose them and the state kept.
 
 
 # %%
@@ -220,7 +219,7 @@ FAMILY_COLOUR = {
 # %% [markdown]
 # **Predict:** which model will need the fewest nats on the validation digits?
 
-# %% again="it trains the same models further"
+# %%
 rows, levels = (x_train, x_valid), (k_train, k_valid)
 images = tuple(x.reshape(-1, 8, 8) for x in rows)  # as PixelCNN takes them
 recipes = {
@@ -233,11 +232,24 @@ recipes = {
     "VAE": (negative_elbo, *rows, 35, 3e-3),
     "IWAE": (iwae_loss, *rows, 35, 3e-3),
 }
-histories = {
-    name: train(models[name], *recipe) for name, recipe in recipes.items()
-}
-for name, history in histories.items():
-    print(f"{name:12} {history}")
+
+# %% again="it trains the same models further"
+histories = {}
+for name in AUTOREGRESSIVE:
+    histories[name] = train(models[name], *recipes[name])
+    print(f"{name:12} {histories[name]}")
+
+
+# %% again="it trains the same models further"
+for name in FLOWS:
+    histories[name] = train(models[name], *recipes[name])
+    print(f"{name:12} {histories[name]}")
+
+
+# %% again="it trains the same models further"
+for name in LATENT:
+    histories[name] = train(models[name], *recipes[name])
+    print(f"{name:12} {histories[name]}")
 
 # %% [markdown]
 # **Answer.** PixelCNN needs the fewest nats, with 83.74 on the validation digits, and NADE follows with 84.78. PixelCNN
@@ -311,7 +323,7 @@ for name in weights:
 # do not. All curves still fall at the right end: the models' true figures lie lower yet. The table therefore calls the
 # figure at $m=128$ a bound.
 
-# %% [markdown]
+# %% [markdown] tags=["derivation"]
 # Speed counts, too, and a fair race needs the same start.
 # To sample, every model gets the same random numbers: $u\in[0,1)^{64}$. An autoregressive model turns $u_d$ into pixel
 # $d$ by its conditional distribution function. A flow starts from $z=\Phi^{-1}(u)$, $\Phi$ the normal distribution
@@ -460,8 +472,8 @@ print(f"90 % of the variance shared: {-shared.min(axis=1).mean():.1f}")
 #
 # ### Why the auto-encoder has no row
 #
-# Its squared error looks like a figure that could stand in the table. Here is an auto-encoder of the VAE's shape, with 16
-# numbers in the middle, trained on that error.
+# Its squared error looks like a figure for the table. Here is an auto-encoder with 16 numbers in the middle, as in the
+# VAE, trained on that error.
 
 # %%
 from course_lib.autoencoders import DeepAutoencoder, squared_error_loss
@@ -504,8 +516,8 @@ for name, x in {"test digits": x_test, "noise": noise}.items():
 # %% [markdown]
 # ## 6.6 Files
 #
-# A likelihood is a promise of a file, and a file cannot flatter: either each pixel comes back or not. Autoregressive
-# models drive a range coder. Flows and VAEs use **bits back**, whose length is the bound with *one* draw.
+# A likelihood is a promise of a file, and a file cannot flatter. Autoregressive models drive a range coder. Flows and VAEs
+# use **bits back**, whose length is the bound with *one* draw.
 
 # %%
 import tempfile
