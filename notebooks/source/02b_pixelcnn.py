@@ -549,7 +549,7 @@ for name, other in pairs_compared:
 # one fits best. (In the table, differences within a row come from the first weights alone; the ± of the paired
 # differences covers the test digits, for the mean over the starts.)
 #
-# - **The blind spot costs something.** At equal size each start of two stacks beats each start of one.
+# - **The blind spot costs something.** At nearly equal size each start of two stacks beats each of one.
 # - **A short reach costs more.** With kernels that see all predecessors the network gains again. Without them it is
 #   short-sighted even on an image of only 8 rows.
 # - **Shared weights or MADE's own?** From the same kind of start the wide PixelCNN wins. But MADE can begin from the

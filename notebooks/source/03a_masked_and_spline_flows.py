@@ -895,18 +895,18 @@ for k in range(4):
 
 # %%
 fixed = trained["uniform noise"]
-noise_flow = RealNVP(
-    64, 4, [64], num_context=64, stacked=True, rngs=nnx.Rngs(1)
-)  # fmt: skip
-dequantizer = flows.VariationalDequantizer(noise_flow, num_levels=17)
 
 
-# %%
 def bits_with_learned_noise(dequantizer, k, key):
     bound = flows.dequantization_bound(fixed, dequantizer, key, k)
     return bits_per_dim(-bound, 64).mean()
 
 
+# %%
+noise_flow = RealNVP(
+    64, 4, [64], num_context=64, stacked=True, rngs=nnx.Rngs(1)
+)  # fmt: skip
+dequantizer = flows.VariationalDequantizer(noise_flow, num_levels=17)
 history = train(
     dequantizer, k_train, epochs=25, rate=5e-3, batch_size=64,
     loss=bits_with_learned_noise, validation=k_valid,
