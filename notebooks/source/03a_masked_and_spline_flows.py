@@ -192,7 +192,7 @@ models = {
 for model in models.values():
     train(model, arch, epochs=16)
 
-# %% alt="Three clouds of points, coloured by the second entry of the data. The data form an arch that opens to the right. Sent through one layer, they form a lopsided shape with two arms that leave a dashed circle to the right; through four layers, a round cloud about that circle." caption="Test points $x$ (left), and where two trained models send them. All $z$ of a perfect model would be standard normal: a round cloud in which 86 % lie inside of the dashed circle of radius 2. One layer leaves two arms."
+# %% alt="Three clouds of points, coloured by the second entry of the data. The data form an arch that opens to the right. Sent through one layer, they form a lopsided shape with two arms that leave a dashed circle to the right; through four layers, a nearly round cloud about that circle." caption="Test points $x$ (left), and where two trained models send them. All $z$ of a perfect model would be standard normal: a round cloud in which 86 % lie inside of the dashed circle of radius 2. One layer leaves two arms, four layers a slight tail."
 fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.1))
 normalize = nnx.jit(lambda model, x: model.bijection.inverse(x)[0])
 seen = arch_test[:3000]
@@ -208,8 +208,8 @@ axes[0].set(xlabel="$x_1$", ylabel="$x_2$")
 bar = fig.colorbar(dots, ax=axes, label="$x_2$ of the data")
 
 # %% [markdown] numbers={"86": "100 * (1 - np.exp(-2))"}
-# **Answer.** Four layers give a round cloud, one layer does not: where its conditionals fail, the $z$ still have a
-# pattern. A further layer finds that pattern and explains it. That is the idea of MAF. In nats, against the exact
+# **Answer.** Four layers give a nearly round cloud, one layer does not: where its conditionals fail, the $z$ still have
+# a pattern. A further layer finds that pattern and explains it. That is the idea of MAF. In nats, against the exact
 # density:
 
 
@@ -1135,7 +1135,7 @@ for name, ((lines_4, time_4), (lines_32, time_32)) in costs.items():
     print(f"compile time × {time_32 / time_4:.1f}")
 
 # %% [markdown]
-# **Answer.** The program of a `Stack` is exactly as long for 32 layers as for 4, and the wait is about the same. That
+# **Answer.** The program of a `Stack` is exactly as long for 32 layers as for 4, and the wait does not grow. That
 # of a `Chain` is more than seven times as long, and the wait grows with it, though less, since some of it is spent on
 # every program.
 #

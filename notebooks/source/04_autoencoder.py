@@ -371,7 +371,8 @@ fig = image_rows(rows, cell=0.5)
 # nothing.
 
 # %% [markdown] tags=["box"]
-# **The repair is the bottleneck.** 64 numbers cannot hold everything, so the network must spend them on what
+# **The repair is the bottleneck.** What two smooth one-layer maps put into 64 numbers and take out again is not everything, so
+# the network must spend them on what
 # digits have in common. Inputs of another kind, like snow, then reconstruct badly. That is a virtue: it tells them apart.
 
 # %% [markdown]
@@ -657,7 +658,8 @@ fig = image_rows(
 #
 # Auto-encoder and density were trained one after the other: the first did not know that the second would have to
 # describe its codes. The **variational auto-encoder** of chapter 5 trains both at once. Its loss has a second term, which pulls the
-# codes towards a distribution chosen beforehand, so that drawing from it is right by design.
+# codes towards a distribution chosen beforehand, from which one then draws. Chapter 5 measures, with the two tests of this
+# section, how far that repairs the samples.
 
 # %% [markdown] tags=["box"]
 # ## Summary

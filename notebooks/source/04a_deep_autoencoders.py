@@ -124,9 +124,9 @@ fig = image_rows(rows, cell=0.5)
 
 # %% [markdown] tags=["derivation"]
 # Why the transpose, of all matrices? In the linear case $\hat x=\bar x+W\,W^{\mathsf T}(x-\bar x)$. The best reconstruction is
-# the projection onto the PCA subspace (chapter 4). $WW^{\mathsf T}$ is a projection exactly if the columns of $W$ are
-# orthonormal, $W^{\mathsf T}W=I$: then $W^{\mathsf T}$ reads coordinates and $W$ puts them back. So nothing is lost by tying. Something is gained:
-# in chapter 4 any invertible $A$ could mix the axes, here only a rotation can.
+# the projection onto the PCA subspace (chapter 4). For a $W$ of full column rank, $WW^{\mathsf T}$ is a projection exactly if
+# the columns of $W$ are orthonormal, $W^{\mathsf T}W=I$: then $W^{\mathsf T}$ reads coordinates and $W$ puts them back. So nothing is lost by tying. Something is gained:
+# in chapter 4 any invertible $A$ could mix the axes, here only a rotation or a reflection can.
 
 # %% [markdown]
 # **Predict:** nearly half of the parameters go. Does the error rise by half, by a tenth, or not at all?
@@ -492,8 +492,8 @@ for name, error in zip(others, unusual, strict=True):
 
 # %% [markdown] tags=["box"]
 # **An error is no density.** It says how far $x$ lies from the bent sheet, in pixels, and nothing about *how often* that
-# place is visited. What is faint and smooth can have little error. And all points *on* the sheet have error 0,
-# the ones between the digits included. A density must add up to 1, so what it gives to blanks it takes from digits; an error need not.
+# place is visited. What is faint and smooth can have little error. And points *on* the sheet have little error or
+# none, the ones between the digits included. A density must add up to 1, so what it gives to blanks it takes from digits; an error need not.
 # (Densities have troubles of their own with strange images, but at least the question is well posed.)
 
 # %% [markdown]
@@ -567,9 +567,9 @@ for name, z in {"codes of digits": codes_test, "shuffled codes": shuffled}.items
 # %% [markdown] tags=["box"]
 # ## Summary
 #
-# - A deep auto-encoder bends the sheet of PCA. That pays most for short codes.
-# - Tied weights reuse the encoder's matrices, transposed. In the linear case nothing is lost, and only rotations of the axes
-#   remain free.
+# - A deep auto-encoder bends the sheet of PCA. That pays more for codes of middle length than for the longest one.
+# - Tied weights reuse the encoder's matrices, transposed. In the linear case nothing is lost, and only rotations and
+#   reflections of the axes remain free.
 # - A convolution is one small layer on every patch; its transpose writes patches back. It saves most of the parameters.
 # - Denoising: noise on the input, never the same noise on the target. The best linear denoiser is Wiener's filter, the best of all
 #   is $y+\sigma^2\nabla\ln p_\sigma(y)$.

@@ -125,7 +125,7 @@ legend = right.legend(fontsize=9)
 # **signal-to-noise ratio** of the encoder, mean over standard deviation, falls like $1/\sqrt k$; the decoder's, whose mean
 # does not vanish, rises like $\sqrt k$ (Rainforth et al., 2018).
 #
-# Tucker et al. (2019) apply the reparametrization a second time, to the score term that hides in $\nabla\tilde w_i$. For
+# Tucker et al. (2018) apply the reparametrization a second time, to the score term that hides in $\nabla\tilde w_i$. For
 # the encoder this gives an estimator of the same mean and less noise, the **doubly reparametrized gradient**:
 #
 # $$\sum_i\tilde w_i^2\,\frac{\partial\ln w_i}{\partial z_i}\,\frac{\partial z_i}{\partial\phi}.$$
@@ -325,8 +325,9 @@ label = axes[0].set_ylabel("KL [nats]")
 
 # %% [markdown] tags=["derivation"]
 # With $\beta$ the loss is $D+\beta R$: a Lagrangian. Each $\beta$ picks the point of the curve of reachable pairs $(R,D)$
-# whose slope is $dD/dR=-\beta$ (Alemi et al., 2018). At $\beta=1$ the sum $R+D=-\mathcal L$ is smallest; only there the
-# loss is a bound on $-\ln p(x)$. And the rate has two parts (Hoffman and Johnson, 2016). With the **aggregate posterior**
+# whose slope is $dD/dR=-\beta$ (Alemi et al., 2018). At $\beta=1$ the loss is $R+D=-\mathcal L$. Since $R\ge0$,
+# $D+\beta R\ge D+R\ge-\ln p(x)$ for every $\beta\ge1$: all of these are bounds, the tightest at 1. For $\beta<1$ nothing is
+# guaranteed. And the rate has two parts (Hoffman and Johnson, 2016). With the **aggregate posterior**
 # $q(z)=\frac1n\sum_iq(z\mid x_i)$,
 #
 # $$R=\underbrace{\mathbb E\,\ln\frac{q(z\mid x)}{q(z)}}_{\text{mutual information of }x\text{ and }z}
@@ -543,8 +544,8 @@ axes[0].set_ylabel("$z_2$")
 legend = fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
 
 # %% [markdown]
-# Most of this encoder's gap is amortization. The larger encoder takes part of it away; the flow, with the same encoder, takes
-# more. It can also do what no ellipse can: follow a tilt or a bend.
+# Most of this encoder's gap is amortization. The larger encoder has a smaller gap; but it was also trained longer, against a
+# decoder that no longer moved, so its size is not the only cause. The flow, trained in the same way, has a smaller one still. It can also do what no ellipse can: follow a tilt or a bend.
 #
 # ## Summary
 
@@ -553,7 +554,8 @@ legend = fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper cen
 # - The signal-to-noise ratio of the encoder's gradient falls like $1/\sqrt k$; the doubly reparametrized gradient mends it.
 # - Posterior collapse: $q(z\mid x)=p(z)$, rate 0. A strong decoder or a large $\beta$ provokes it; annealing and free bits
 #   cure it. The bound hardly shows it: look at the KL of each latent and at the active units.
-# - $\beta$ chooses a point on the curve of rate and distortion. Only $\beta=1$ is a bound on $\ln p(x)$.
+# - $\beta$ chooses a point on the curve of rate and distortion. The loss bounds $-\ln p(x)$ for $\beta\ge1$, most
+#   tightly at 1.
 # - The rate is mutual information plus $\mathrm{KL}(q(z)\,\|\,p(z))$; the second part spoils samples.
 # - A Gaussian's $\sigma^2$ acts as a $\beta$: learn it. Grey levels have a probability; a density needs the width of a level.
 # - Gap = approximation gap (the family) + amortization gap (the shared encoder).
