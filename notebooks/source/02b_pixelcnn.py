@@ -150,7 +150,7 @@ with_centre = jnp.asarray(convolution_mask(1, "B"))[:, :, None, None]
 leaky.layers[0].mask[...] = with_centre
 untrained = jnp.exp(leaky.log_prob(every_image)).sum()
 
-# %%
+# %% again="it trains the broken model further"
 tosses = jax.random.bernoulli(jax.random.key(1), 0.5, (2560, 3, 3)) * 1.0
 leak_history = fit(
     leaky, negative_log_likelihood, tosses, key=jax.random.key(2),
