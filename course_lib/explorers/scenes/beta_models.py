@@ -53,7 +53,7 @@ def beta_models_explorer(
         at,
         [Slider("log2_beta", low, high, len(log2_betas), 0.0 if low <= 0 <= high else low, label="log₂ β", step=step)],
         [
-            Panel([Bars("kl", digits=1)], title="KL of each latent [nats]", aspect=1.0),
+            Panel([Bars("kl", colours=("latent",), digits=1)], title="KL of each latent [nats]", aspect=1.35),
             Panel(
                 [Curve("all_rates", "all_distortions", "muted"), Points("here", "accent", size=4.0, opacity=1.0)],
                 Axis("rate R [nats]", -0.03 * most_r, 1.05 * most_r),
