@@ -431,7 +431,7 @@ for name, model in {"ELBO": by_elbo[0], "L_8": by_iwae[0]}.items():
 #
 # - [ ] Model A: more samples make a more reliable number. :: More samples make its gap smaller. Small or not, the gap
 #   has a sign: A's $\ln p(x)$ is $-35.0$ or more, and that alone decides nothing.
-# - [x] That is not known. :: Right: both numbers are lower bounds. If A's gap at $k=1000$ is exceeds B's by more than
+# - [x] That is not known. :: Right: both numbers are lower bounds. If A's gap at $k=1000$ exceeds B's by more than
 #   $0.2$, A is better. Compare the same bound on both.
 # - [ ] Model B, for its bound is higher. :: It is a bound on B's own $\ln p(x)$. It says nothing of what A's is.
 
