@@ -126,22 +126,14 @@ class Darn(nnx.Module):
     def _draws(self, key: Array, x: ArrayLike, num_samples: int) -> tuple[Array, Array]:
         """log p(h, x) and log q(h|x), (num_samples, *batch) each, one draw at a time to save memory."""
         whole_number(num_samples, "num_samples")
-        logits = self.encode(x)
-
-        def draw(i: Array) -> tuple[Array, Array]:
-            u = jax.random.uniform(jax.random.fold_in(key, i), logits.shape)
-            h = (u < jax.nn.sigmoid(logits)).astype(float)
-            return self.log_joint(h, x), chain_rule_log_prob(h, logits)
-
-        return jax.lax.map(draw, jnp.arange(num_samples))
+        return _draws(self, key, events(x, (self.num_inputs,), "Darn"), self.encode(x), num_samples)
 
     def log_joint_table(self, x: ArrayLike) -> Float[Array, "*batch count"]:
         """log p(h, x) for each of the 2ᴷ rows h of `enumerate_binary(K)`; a softmax of it is the posterior p(h|x)."""
         x = events(x, (self.num_inputs,), "Darn")
         self.likelihood.check(x)
         every_h = enumerate_binary(self.num_latents)
-        table = jax.lax.map(lambda x: self.log_joint(every_h, x), x.reshape(-1, self.num_inputs))
-        return table.reshape(*x.shape[:-1], len(every_h))
+        return _table(self, every_h, x.reshape(-1, self.num_inputs)).reshape(*x.shape[:-1], len(every_h))
 
     def exact_log_prob(self, x: ArrayLike) -> Nats:
         """log p(x) = log Σ_h p(h, x) in nats, by enumeration of all h. Raises: ValueError: K > 20."""
@@ -151,6 +143,21 @@ class Darn(nnx.Module):
         """Draw h bit by bit from p(h), then x variable by variable from p(x|h)."""
         request = make_request((self.joint.num_inputs,), shape, 1.0, None, None, BITS)
         return _draw(self, key, self.joint.plan(), request).reshape(*shape, self.num_inputs)
+
+
+@compiled(static=("num_samples",))
+def _draws(model: Darn, key: Key[Array, ""], x: Array, logits: Array, num_samples: int) -> tuple[Array, Array]:
+    def draw(i: Array) -> tuple[Array, Array]:
+        u = jax.random.uniform(jax.random.fold_in(key, i), logits.shape)
+        h = (u < jax.nn.sigmoid(logits)).astype(float)
+        return model.log_joint(h, x), chain_rule_log_prob(h, logits)
+
+    return jax.lax.map(draw, jnp.arange(num_samples))
+
+
+@compiled
+def _table(model: Darn, every_h: Array, x: Array) -> Array:
+    return jax.lax.map(lambda x: model.log_joint(every_h, x), x)
 
 
 @compiled(static=("plan",))

@@ -81,7 +81,7 @@ class Autoregressive(nnx.Module):
         """Each factor of the chain rule, log p(x_d | its predecessors), in nats. Raises: ValueError: as `log_prob`."""
         x = events(x, self.event_shape, type(self).__name__)
         self.likelihood.check(x)
-        return self.likelihood.log_prob(x, self.parameters(x, label))
+        return _log_probs(self, x, self.labels(label, x.shape[: x.ndim - len(self.event_shape)]))
 
     def log_prob(self, x: ArrayLike, label: ArrayLike | None = None) -> Float[Array, "*batch"]:
         """log p(x), or log p(x | label), in nats: the sum of `log_probs`.
@@ -166,6 +166,13 @@ class Autoregressive(nnx.Module):
         if labels.shape not in ((), batch):
             raise ValueError(f"label has shape {labels.shape}; expected one integer, or integers of shape {batch}.")
         return jnp.broadcast_to(labels, batch)
+
+
+@compiled
+def _log_probs(
+    model: Autoregressive, x: Float[Array, "*batch_and_event"], label: Int[Array, "..."] | None
+) -> Float[Array, "*batch_and_event"]:
+    return model.likelihood.log_prob(x, model.parameters(x, label))
 
 
 @compiled(static=("plan",))

@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, ArrayLike
 
+from course_lib.compiled import compiled
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
 from course_lib.flows.chain import Chain
 from course_lib.flows.context import context_for
@@ -68,23 +69,28 @@ class MaskedAutoregressive(Bijection):
         values, log_slopes = curve(t, self.parameters(t, context))
         return values, log_slopes.sum(axis=-1)
 
-    def _step_by_step(self, curve: Callable, t: Points, context: Context) -> MappedPoints:
-        """Parameters come from the result, which is known only up to the coordinate before."""
+    def _step_by_step(self, direction: str, t: Points, context: Context) -> MappedPoints:
         t = events(t, (self.num_dims,), type(self).__name__)
-
-        def step(known: Array, i: Array) -> tuple[Array, Array]:
-            parameters = jnp.take(self.parameters(known, context), i[None], axis=-2)
-            value, log_slope = curve(jnp.take(t, i[None], axis=-1), parameters)
-            return known.at[..., i].set(value[..., 0]), log_slope[..., 0]
-
-        values, log_slopes = jax.lax.scan(step, jnp.zeros_like(t), self.ordering[...])
-        return values, log_slopes.sum(axis=0)
+        return _one_after_the_other(self, direction, t, context_for(t, context, self.num_context))
 
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
-        return self._step_by_step(self.transformer.forward, z, context)
+        return self._step_by_step("forward", z, context)
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
         return self._one_pass(self.transformer.inverse, x, context)
+
+
+@compiled(static=("direction",))
+def _one_after_the_other(layer: MaskedAutoregressive, direction: str, t: Points, context: Context) -> MappedPoints:
+    """Parameters come from the result, which is known only up to the coordinate before."""
+
+    def step(known: Array, i: Array) -> tuple[Array, Array]:
+        parameters = jnp.take(layer.parameters(known, context), i[None], axis=-2)
+        value, log_slope = getattr(layer.transformer, direction)(jnp.take(t, i[None], axis=-1), parameters)
+        return known.at[..., i].set(value[..., 0]), log_slope[..., 0]
+
+    values, log_slopes = jax.lax.scan(step, jnp.zeros_like(t), layer.ordering[...])
+    return values, log_slopes.sum(axis=0)
 
 
 class InverseAutoregressive(MaskedAutoregressive):
@@ -102,7 +108,7 @@ class InverseAutoregressive(MaskedAutoregressive):
         return self._one_pass(self.transformer.forward, z, context)
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
-        return self._step_by_step(self.transformer.inverse, x, context)
+        return self._step_by_step("inverse", x, context)
 
 
 class MAF(Flow):

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from course_lib.compiled import compiled
 from course_lib.flows.bijection import Bijection, Context, MappedPoints, Points
 from course_lib.flows.chain import Chain
+from course_lib.flows.context import as_context
 from course_lib.validation import events, is_concrete
 
 
@@ -33,19 +35,20 @@ class Stack(Bijection):
         stacked = jax.tree.map(lambda *leaves: _stacked(leaves), *[state for _, state in parts])
         self.layers = nnx.merge(parts[0][0], stacked)
 
-    def _walk(self, direction: str, start: Points, context: Context, reverse: bool) -> MappedPoints:
-        start = events(start, (self.num_dims,), "Stack")
-        graph, states = nnx.split(self.layers)
-        given = () if context is None else (context,)
-        step = lambda t, state: getattr(nnx.merge(graph, state), direction)(t, *given)  # noqa: E731
-        end, log_dets = jax.lax.scan(step, start, states, reverse=reverse)
-        return end, log_dets.sum(axis=0)
-
     def forward(self, z: Points, context: Context = None) -> MappedPoints:
-        return self._walk("forward", z, context, reverse=False)
+        return _walk(self.layers, "forward", events(z, (self.num_dims,), "Stack"), as_context(context))
 
     def inverse(self, x: Points, context: Context = None) -> MappedPoints:
-        return self._walk("inverse", x, context, reverse=True)
+        return _walk(self.layers, "inverse", events(x, (self.num_dims,), "Stack"), as_context(context))
+
+
+@compiled(static=("direction",))
+def _walk(layers: Bijection, direction: str, start: Points, context: Context) -> MappedPoints:
+    graph, states = nnx.split(layers)
+    given = () if context is None else (context,)
+    step = lambda t, state: getattr(nnx.merge(graph, state), direction)(t, *given)  # noqa: E731
+    end, log_dets = jax.lax.scan(step, start, states, reverse=direction == "inverse")
+    return end, log_dets.sum(axis=0)
 
 
 def _stacked(leaves: Sequence[Any]) -> Any:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float, Key
 
+from course_lib.compiled import compiled
 from course_lib.distributions import Bernoulli, Distribution, require_distribution
 from course_lib.networks import dense
 from course_lib.probability import iwae_bound, kl_standard_normal, normal_log_prob, standard_normal_log_prob
@@ -120,9 +121,7 @@ class Vae(nnx.Module):
     def elbo(self, key: Key[Array, ""], x: ArrayLike, num_samples: int = 1) -> Nats:
         """Unbiased estimate of L(x) from `num_samples` draws of z for each x."""
         whole_number(num_samples, "num_samples")
-        encoded = self.encode(x)
-        reconstruction, kl = jax.vmap(lambda key: self._terms(key, x, *encoded))(jax.random.split(key, num_samples))
-        return (reconstruction - kl).mean(axis=0)
+        return _elbo(self, key, as_floats(x), self.encode(x), num_samples)
 
     def iwae(self, key: Key[Array, ""], x: ArrayLike, num_samples: int) -> Nats:
         """Importance-weighted bound: L(x) ≤ E iwae ≤ ln p(x), and it reaches ln p(x) as `num_samples` grows.
@@ -131,13 +130,7 @@ class Vae(nnx.Module):
         Source: Burda et al., arXiv:1509.00519, eq. 8. Taught in: 05_variational_autoencoder, "The loss read as bits".
         """
         whole_number(num_samples, "num_samples")
-        mean, log_sigma = self.encode(x)
-
-        def log_joint_and_q(i: Array) -> tuple[Array, Array]:
-            z, log_q = self.draw(jax.random.fold_in(key, i), mean, log_sigma)
-            return self.log_likelihood(x, z) + standard_normal_log_prob(z), log_q
-
-        return iwae_bound(*jax.lax.map(log_joint_and_q, jnp.arange(num_samples), batch_size=50))
+        return _iwae(self, key, as_floats(x), self.encode(x), num_samples)
 
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:
         """Draw z ~ N(0, I), then x ~ p(x|z): shape (*shape, d)."""
@@ -148,3 +141,19 @@ class Vae(nnx.Module):
 def negative_elbo(model: Vae, batch: ArrayLike, key: Key[Array, ""]) -> Float[Array, ""]:
     """−L(x), one draw of z for each x, averaged over the batch, in nats: the loss for `course_lib.training.fit`."""
     return -model.elbo(key, batch).mean()
+
+
+@compiled(static=("num_samples",))
+def _elbo(model: Vae, key: Key[Array, ""], x: Array, encoded: tuple[Array, Array], num_samples: int) -> Nats:
+    keys = jax.random.split(key, num_samples)
+    reconstruction, kl = jax.vmap(lambda key: model._terms(key, x, *encoded))(keys)
+    return (reconstruction - kl).mean(axis=0)
+
+
+@compiled(static=("num_samples",))
+def _iwae(model: Vae, key: Key[Array, ""], x: Array, encoded: tuple[Array, Array], num_samples: int) -> Nats:
+    def log_joint_and_q(i: Array) -> tuple[Array, Array]:
+        z, log_q = model.draw(jax.random.fold_in(key, i), *encoded)
+        return model.log_likelihood(x, z) + standard_normal_log_prob(z), log_q
+
+    return iwae_bound(*jax.lax.map(log_joint_and_q, jnp.arange(num_samples), batch_size=50))

@@ -35,7 +35,8 @@ def moved(model: Any) -> Any:
     """Away from the start, where many a map is the identity."""
     rng = np.random.default_rng(0)
     state = nnx.state(model, nnx.Param)
-    nnx.update(model, jax.tree.map(lambda p: p + 0.3 * rng.normal(size=p.shape).astype(p.dtype), state))
+    noise = lambda p: 0.3 * rng.normal(size=p.shape).astype(p.dtype)  # noqa: E731
+    nnx.update(model, jax.tree.map(lambda p: jax.device_put(np.asarray(p) + noise(p)), state))
     return model
 
 

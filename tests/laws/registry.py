@@ -17,7 +17,9 @@ def perturbed(model, seed: int, scale: float = 0.7):
     """The model with normal noise added to all its parameters."""
     rng = np.random.default_rng(seed)
     state = nnx.state(model, nnx.Param)
-    nnx.update(model, jax.tree.map(lambda p: p + scale * rng.normal(size=p.shape).astype(np.float32), state))
+    noise = lambda p: scale * rng.normal(size=p.shape).astype(np.float32)  # noqa: E731
+    moved = jax.tree.map(lambda p: jax.device_put(np.asarray(p) + noise(p)), state)  # nothing to compile for each shape
+    nnx.update(model, moved)
     return model
 
 

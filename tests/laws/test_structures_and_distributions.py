@@ -50,6 +50,7 @@ STRUCTURES = {
     "PixelCNN": lambda p: PixelCNN((2, 2), 4, (1,), likelihood=p, first_radius=1, rngs=nnx.Rngs(0)),
     "SingleStackPixelCNN": lambda p: SingleStackPixelCNN((2, 2), 4, (1,), likelihood=p, rngs=nnx.Rngs(0)),
 }
+N = 4000  # samples in each test of a pair: one compiled sampler serves them all
 every_structure = pytest.mark.parametrize("structure", STRUCTURES)
 
 
@@ -84,7 +85,7 @@ def test_total_probability_is_one_and_samples_follow_it(structure, likelihood):
     x = every_image(model)
     p = np.exp(np.asarray(model.log_prob(x), float))
     np.testing.assert_allclose(p.sum(), 1, rtol=1e-5)
-    samples = model.sample(jax.random.key(0), (20_000,))
+    samples = model.sample(jax.random.key(0), (N,))
     assert not rejects(counts_of(samples, likelihood.levels), p)
     assert rejects(counts_of(samples, likelihood.levels), np.roll(p, 1))  # negative control
 
@@ -115,10 +116,10 @@ def test_the_fast_sampler_draws_what_full_passes_draw(structure, likelihood):
     model = built(structure, likelihood)
     first = np.asarray(model.ordering[...])[:2]
     known = np.isin(np.arange(4), first).astype(float).reshape(model.event_shape)
-    given = np.asarray(model.sample(jax.random.key(2), (200,)))
+    given = np.asarray(model.sample(jax.random.key(2), (N,)))
     for temperature, kept in ((1.0, np.zeros_like(known)), (0.6, known)):  # one program for both
-        fast = model.sample(jax.random.key(3), (200,), temperature=temperature, given=given, known=kept)
-        request = make_request(model.event_shape, (200,), temperature, given, kept, model.likelihood)
+        fast = model.sample(jax.random.key(3), (N,), temperature=temperature, given=given, known=kept)
+        request = make_request(model.event_shape, (N,), temperature, given, kept, model.likelihood)
         slow = full_passes(*nnx.split(model), jax.random.key(3), request).reshape(fast.shape)
         tolerance = {"rtol": 1e-4, "atol": 1e-4} if likelihood in REALS.values() else {"rtol": 0, "atol": 0}
         np.testing.assert_allclose(fast, slow, **tolerance)
@@ -130,8 +131,8 @@ def test_the_fast_sampler_draws_what_full_passes_draw(structure, likelihood):
 def test_densities_of_reals_follow_the_probability_integral_transform(structure, likelihood):
     """u_d = P(X_d ≤ x_d | its predecessors) of samples is uniform; log_prob is the sum of the conditionals."""
     model = built(structure, likelihood)
-    x = model.sample(jax.random.key(4), (4000,))
-    numbers = np.asarray(model.parameters(x), float).reshape(4000, 4, -1)
+    x = model.sample(jax.random.key(4), (N,))
+    numbers = np.asarray(nnx.jit(lambda model: model.parameters(x))(model), float).reshape(N, 4, -1)
     if isinstance(likelihood, GaussianMixture):
         logits, mean, log_sigma = np.split(numbers, 3, axis=-1)
         weights = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
@@ -139,7 +140,7 @@ def test_densities_of_reals_follow_the_probability_integral_transform(structure,
         mean = numbers[..., :1]
         log_sigma = numbers[..., 1:] if likelihood.sigma is None else np.full_like(mean, np.log(likelihood.sigma))
         weights = np.ones_like(mean)
-    flat = np.asarray(x, float).reshape(4000, 4, 1)
+    flat = np.asarray(x, float).reshape(N, 4, 1)
     u = (weights * stats.norm.cdf(flat, mean, np.exp(log_sigma))).sum(-1)
     density = (weights * stats.norm.pdf(flat, mean, np.exp(log_sigma))).sum(-1)
     np.testing.assert_allclose(model.log_prob(x), np.log(density).sum(-1), rtol=1e-3, atol=1e-3)
