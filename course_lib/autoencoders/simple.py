@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, ArrayLike, Float
 
+from course_lib.compiled import compiled
 from course_lib.networks import zeros
 from course_lib.validation import events, require_finite, require_unit_interval
 
@@ -37,13 +38,13 @@ class Autoencoder(nnx.Module):
         """The code h of x, where x has shape (*batch, num_inputs)."""
         x = events(x, (self.num_inputs,), type(self).__name__)
         self.require_range(x)
-        return self.encoder(x)
+        return _encode(self, x)
 
     def decode_logits(self, h: ArrayLike) -> Float[Array, "*batch d"]:
         """The log-odds of x̂. A loss starts here, since σ rounds to 0 and 1 in float32."""
         h = events(h, (self.num_latents,), f"the decoder of {type(self).__name__}")
         require_finite(h, "the code")
-        return self.decoder(h)
+        return _decode(self, h)
 
     def decode(self, h: ArrayLike) -> Float[Array, "*batch d"]:
         """x̂ = σ(decode_logits(h)): one probability of ink a pixel."""
@@ -52,6 +53,16 @@ class Autoencoder(nnx.Module):
     def __call__(self, x: ArrayLike) -> Float[Array, "*batch d"]:
         """The reconstruction x̂ of x."""
         return self.decode(self.encode(x))
+
+
+@compiled
+def _encode(model: Autoencoder, x: Float[Array, "*batch d"]) -> Float[Array, "*batch k"]:
+    return model.encoder(x)
+
+
+@compiled
+def _decode(model: Autoencoder, h: Float[Array, "*batch k"]) -> Float[Array, "*batch d"]:
+    return model.decoder(h)
 
 
 class SimpleAutoencoder(Autoencoder):

@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from course_lib.autoregressive.model import BITS, Autoregressive
 from course_lib.autoregressive.sampling import Choose
+from course_lib.compiled import compiled
 from course_lib.distributions import Distribution
 from course_lib.networks import dense
 from course_lib.validation import events, is_concrete, require_permutation, whole_number
@@ -87,10 +88,7 @@ class OrderlessNade(Autoregressive):
         """The numbers of each pixel given its predecessors in the model's ordering, indexed by pixel."""
         x = events(x, self.event_shape, "OrderlessNade")
         self.labels(label, x.shape[:-1])
-        order, rows = self.ordering[...], x.reshape(-1, self.num_inputs)
-        in_order = rows.T[order]
-        _, numbers = self._in_order(order, len(rows), lambda _, t: in_order[t])
-        return numbers[jnp.argsort(order)].swapaxes(0, 1).reshape(*x.shape, self.likelihood.num_parameters)
+        return _parameters(self, x.reshape(-1, self.num_inputs)).reshape(*x.shape, self.likelihood.num_parameters)
 
     def order_for(self, known: Float[Array, " d"]) -> Int[Array, " d"]:
         """The known pixels first, whichever they are; then the others in the model's ordering."""
@@ -114,6 +112,14 @@ class OrderlessNade(Autoregressive):
     def redrawn(self, key: Key[Array, ""]) -> "OrderlessNade":
         """`with_ordering` for an ordering drawn from the key."""
         return self.with_ordering(jax.random.permutation(key, self.num_inputs))
+
+
+@compiled
+def _parameters(model: OrderlessNade, rows: Float[Array, "n d"]) -> Float[Array, "n d p"]:
+    order = model.ordering[...]
+    in_order = rows.T[order]
+    _, numbers = model._in_order(order, len(rows), lambda _, t: in_order[t])
+    return numbers[jnp.argsort(order)].swapaxes(0, 1)
 
 
 def known_first(ordering: Int[Array, " d"], known: ArrayLike) -> Int[Array, " d"]:

@@ -70,13 +70,13 @@ class Vae(nnx.Module):
         """(μ, ln σ) of q(z|x)."""
         x = events(x, (self.num_inputs,), type(self).__name__)
         self.likelihood.check(x)
-        return self.encoder(self.likelihood.as_input(x))
+        return _encode(self, x)
 
     def parameters(self, z: ArrayLike) -> Float[Array, "*batch d p"]:
         """The numbers of p(x_d|z) for every d."""
         z = events(z, (self.num_latents,), f"the decoder of {type(self).__name__}", "z")
         require_finite(z, "z")
-        return self.decoder(z)
+        return _decode(self, z)
 
     def decode(self, z: ArrayLike) -> Float[Array, "*batch d"]:
         """The first number of p(x_d|z): the logit of a Bernoulli, the mean of a Gaussian or of a logistic."""
@@ -134,13 +134,28 @@ class Vae(nnx.Module):
 
     def sample(self, key: Key[Array, ""], shape: tuple[int, ...] = ()) -> Float[Array, "*shape d"]:
         """Draw z ~ N(0, I), then x ~ p(x|z): shape (*shape, d)."""
-        z_key, x_key = jax.random.split(key)
-        return self.likelihood.sample(x_key, self.parameters(jax.random.normal(z_key, (*shape, self.num_latents))))
+        return _sample(self, key, tuple(whole_number(size, "an entry of shape", 0) for size in shape))
 
 
 def negative_elbo(model: Vae, batch: ArrayLike, key: Key[Array, ""]) -> Float[Array, ""]:
     """−L(x), one draw of z for each x, averaged over the batch, in nats: the loss for `course_lib.training.fit`."""
     return -model.elbo(key, batch).mean()
+
+
+@compiled
+def _encode(model: Vae, x: Array) -> tuple[Array, Array]:
+    return model.encoder(model.likelihood.as_input(x))
+
+
+@compiled
+def _decode(model: Vae, z: Array) -> Array:
+    return model.decoder(z)
+
+
+@compiled(static=("shape",))
+def _sample(model: Vae, key: Key[Array, ""], shape: tuple[int, ...]) -> Array:
+    z_key, x_key = jax.random.split(key)
+    return model.likelihood.sample(x_key, model.decoder(jax.random.normal(z_key, (*shape, model.num_latents))))
 
 
 @compiled(static=("num_samples",))

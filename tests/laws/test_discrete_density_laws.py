@@ -20,9 +20,7 @@ from tests.tolerances import FLOAT32
 
 D = 12
 every_density = pytest.mark.parametrize("build", DISCRETE_DENSITIES.values(), ids=DISCRETE_DENSITIES.keys())
-SHUFFLED = {
-    name: build for name, build in DISCRETE_DENSITIES.items() if "in order" not in name and "reversed" not in name
-}
+SHUFFLED = {name: build for name, build in DISCRETE_DENSITIES.items() if "in order" not in name}
 every_kind = pytest.mark.parametrize("build", SHUFFLED.values(), ids=SHUFFLED.keys())
 
 
@@ -55,7 +53,7 @@ def test_total_probability_of_the_ensemble_over_orderings_is_one():
 
 @pytest.mark.parametrize("kind", ["Nade", "Made"])
 def test_averaging_the_logits_of_two_orderings_is_no_distribution(kind):
-    names = (f"{kind}, in order", f"{kind}, reversed")
+    names = (f"{kind}, in order", f"{kind}, shuffled")
     models = [perturbed(DISCRETE_DENSITIES[name](D), seed=1, scale=4.0) for name in names]
     x = enumerate_binary(D)
     logits = jnp.stack([model.conditional_logits(x) for model in models]).mean(axis=0)
@@ -92,8 +90,8 @@ def test_batch_equals_vmap_and_single(build):
     x = jax.random.bernoulli(jax.random.key(0), 0.5, (3, 5, D)).astype(float)
     log_p = model.log_prob(x)
     assert log_p.shape == (3, 5)
-    np.testing.assert_allclose(log_p, jax.vmap(jax.vmap(model.log_prob))(x), **FLOAT32)
-    np.testing.assert_allclose(log_p[1, 2], model.log_prob(x[1, 2]), **FLOAT32)
+    np.testing.assert_allclose(log_p, jax.jit(jax.vmap(jax.vmap(model.log_prob)))(x), **FLOAT32)
+    np.testing.assert_allclose(np.asarray(log_p)[1, 2], model.log_prob(np.asarray(x)[1, 2]), **FLOAT32)
     np.testing.assert_allclose(log_p, model.log_prob(np.asarray(x, np.uint8)), **FLOAT32)
 
 
@@ -109,18 +107,17 @@ def test_sampled_frequencies_agree_with_the_probabilities(build):
 @every_kind
 def test_sample_shapes_and_keys(build):
     model = build(D, 0)
-    assert model.sample(jax.random.key(0)).shape == (D,)
     samples = model.sample(jax.random.key(0), (2, 30))
     assert samples.shape == (2, 30, D)
-    np.testing.assert_array_equal(samples, model.sample(jax.random.key(0), (2, 30)))
-    assert (samples != model.sample(jax.random.key(1), (2, 30))).any()
+    np.testing.assert_array_equal(samples, model.sample(jax.random.key(0), (60,)).reshape(2, 30, D))
+    assert (samples != np.asarray(model.sample(jax.random.key(1), (2, 30)))).any()
 
 
 @every_kind
 def test_loss_is_the_mean_negative_log_probability_and_has_gradients(build):
     model, x = build(D, 0), enumerate_binary(D)
-    loss, gradients = nnx.value_and_grad(negative_log_likelihood)(model, x, None)
-    np.testing.assert_allclose(loss, -model.log_prob(x).mean(), **FLOAT32)
+    loss, gradients = nnx.jit(nnx.value_and_grad(negative_log_likelihood))(model, x, None)
+    np.testing.assert_allclose(loss, -np.asarray(model.log_prob(x)).mean(), **FLOAT32)
     leaves = jax.tree.leaves(gradients)
     assert all(np.isfinite(g).all() for g in leaves)
     assert all((np.asarray(g) != 0).any() for g in leaves)

@@ -88,6 +88,53 @@ def test_no_samples_are_an_array_without_rows(name, shape):
         assert model.log_prob(got).shape == shape
 
 
+QUESTIONS = {  # what a learner asks of a model, as functions of it and of what it generated
+    "log_prob": lambda m, x: m.log_prob(x),
+    "elbo": lambda m, x: m.elbo(jax.random.key(1), x, 2),
+    "iwae": lambda m, x: m.iwae(jax.random.key(1), x, 3),
+    "exact_log_prob": lambda m, x: m.exact_log_prob(x),
+    "encode": lambda m, x: m.encode(x, np.zeros(len(x), int)) if isinstance(m, M2) else m.encode(x),
+    "reconstruct": lambda m, x: m.reconstruct(x),
+    "log_probs": lambda m, x: m.parameters(x),
+    "decode_logits": lambda m, x: m(x),
+    "bijection": lambda m, x: (m.bijection.inverse(x), m.bijection.forward(x)),
+}
+
+
+def compilations(function) -> int:
+    found = []
+    listener = lambda name, *_, **__: found.append(name) if name.endswith("backend_compile_duration") else None  # noqa: E731
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    try:
+        jax.block_until_ready(function())
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
+    return len(found)
+
+
+@every_model
+def test_what_is_asked_twice_is_compiled_once(name):
+    model = MODELS[name](nnx.Rngs(0))
+    if name == "ArNet":  # a network, which has nothing but its values
+        return
+    x = np.zeros((3, model.num_inputs if hasattr(model, "num_inputs") else 4))
+    if name in SAMPLED:
+        x = model.sample(jax.random.key(0), (3,))
+        assert compilations(lambda: model.sample(jax.random.key(1), (3,))) == 0
+    asked = {question: ask for question, ask in QUESTIONS.items() if hasattr(model, question)}
+    assert asked
+    for question, ask in asked.items():
+        ask(model, x)
+        assert compilations(lambda ask=ask: ask(model, x)) == 0, question
+
+
+def test_a_program_that_is_made_anew_is_counted():
+    """Negative control: a loop over a function that is another one each time."""
+    loop = lambda: jax.lax.map(lambda x: 3 * x, np.arange(4.0))  # noqa: E731
+    loop()
+    assert compilations(loop) > 0
+
+
 IN_DOUBLES = """
 import json, jax
 jax.config.update("jax_enable_x64", True)

@@ -36,19 +36,10 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
 
 def environment_with(pip: Path, venv: Path) -> None:
     """An empty environment whose pip is the one of this wheel, as a Python that brings this pip makes it."""
-    subprocess.run([BASE_PYTHON, "-m", "venv", str(venv)], check=True, timeout=120)
+    subprocess.run([BASE_PYTHON, "-m", "venv", "--without-pip", str(venv)], check=True, timeout=120)
     (wheel,) = pip.glob("pip-*.whl")
-    command = [
-        python_of(str(venv)),
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-index",
-        "--disable-pip-version-check",
-        str(wheel),
-    ]
-    subprocess.run(command, check=True, timeout=120)
+    command = [python_of(str(venv)), f"{wheel}/pip", "install", "-q", "--no-index", "--disable-pip-version-check"]
+    subprocess.run([*command, str(wheel)], check=True, timeout=120)  # a wheel's pip can install itself
 
 
 def locked_here(*locks: str) -> dict[str, str]:
