@@ -83,7 +83,10 @@ def as_floats(x: Any, name: str = "x") -> Float[Array, "..."]:
 
 
 def on_floats(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator: the arguments of these names are converted `as_floats`, and the formula has no other lines."""
+    """A decorator: the arguments of these names are converted `as_floats`, and the formula has no other lines.
+
+    Raises: ValueError: shapes that do not broadcast together; and as `as_floats`.
+    """
 
     def decorate(formula: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(formula)
@@ -91,12 +94,23 @@ def on_floats(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
         @wraps(formula)
         def converted(*args: Any, **kwargs: Any) -> Any:
             given = signature.bind(*args, **kwargs)
-            given.arguments |= {name: as_floats(given.arguments[name], name) for name in names}
+            floats = {name: as_floats(given.arguments[name], name) for name in names}
+            require_broadcastable(floats)
+            given.arguments |= floats
             return formula(*given.args, **given.kwargs)
 
         return converted
 
     return decorate
+
+
+def require_broadcastable(arrays: dict[str, Array]) -> None:
+    """Their shapes agree from the right, axis by axis, up to axes of length 1. Raises: ValueError: they do not."""
+    try:
+        np.broadcast_shapes(*(x.shape for x in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {x.shape}" for name, x in arrays.items())
+        raise ValueError(f"shapes that do not broadcast together: {shapes}. Give one entry of each to each.") from None
 
 
 def as_doubles(x: Any, name: str = "x") -> Float[np.ndarray, "..."]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from course_lib.validation import on_floats, require_classes
+from course_lib.validation import on_floats, require_broadcastable, require_classes
 
 
 @on_floats("x", "mean", "log_sigma")
@@ -53,9 +53,10 @@ def categorical_log_prob(x: ArrayLike, logits: Float[Array, "*batch k"]) -> Floa
         x: classes 0, …, k − 1 (integers); the batch axes of `logits` broadcast to its shape.
         logits: unnormalised log-probabilities a, classes on the last axis; −inf forbids a class.
     Returns: nats, shape of x.
-    Raises: ValueError: x is not an integer array, or names a class that does not exist.
+    Raises: ValueError: x is not an integer array, or names a class that does not exist; batch axes that do not fit.
     """
     x, num_classes = jnp.asarray(x), logits.shape[-1]
     require_classes(x, num_classes, "x")
+    require_broadcastable({"x": x, "logits without their last axis": logits[..., 0]})
     log_p = jnp.broadcast_to(jax.nn.log_softmax(logits, axis=-1), (*x.shape, num_classes))
     return jnp.take_along_axis(log_p, x[..., None], axis=-1)[..., 0]

@@ -34,14 +34,12 @@ def test_what_is_no_number_is_refused_by_the_course_itself(told, name):
         passed = [came.pop(kind) for kind in ("inf", "-inf", "1e300")]
         assert set(passed) <= {"not finite", "finite", "refused"}
     if name in ANY_WIDTH or (is_map(name) and name[0].islower()):
-        came.pop("too narrow")
+        assert came.pop("too narrow") in ("finite", "refused")  # refused where another argument has the full width
     assert {kind: how for kind, how in came.items() if how != "refused"} == {}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_batch_is_no_accident(told, name):
-    if is_map(name) and name[0].islower():
-        pytest.skip("its other argument is not empty")
     assert set(told[name]["none"].values()) <= {"finite", "not finite", "refused"}
 
 
@@ -55,4 +53,4 @@ def test_the_table_is_as_large_as_it_says(told, record_property):
     assert len(told) >= 100
     assert counts["same"] >= 2000
     assert counts["refused"] >= 1000
-    assert counts["differs"] == 0
+    assert set(counts) <= {"same", "refused", "finite", "not finite"}
