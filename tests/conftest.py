@@ -1,5 +1,6 @@
 """Strict settings for every test: no silent broadcasting between ranks, no key used twice."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; within a file, and among the others, the order stays."""
     ranks = {ROOT / "tests" / name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: Python need not look through it again and again for what can be freed."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -422,8 +422,8 @@ for name, model in {"ELBO": by_elbo[0], "L_8": by_iwae[0]}.items():
 # %% [markdown]
 # Twenty times as many samples add far less than what separates the models: the ranking by $\ln p(x)$ stands.
 #
-# Why do the measures disagree? $\mathcal L_8$ forgives a $q$ that hits once in eight draws. Nothing urges the decoder
-# to have posteriors that a Gaussian fits, as the ELBO does.
+# A likely reason for the disagreement: $\mathcal L_8$ forgives a $q$ that hits once in eight draws. It urges the decoder
+# less than the ELBO does to have posteriors that a Gaussian fits.
 
 # %% [markdown] tags=["quiz"]
 # **$\mathcal L_{1000}$ of model A is $-35.0$, the ELBO of model B is $-34.8$, both on the same images. Which model has
@@ -877,7 +877,7 @@ fig = image_rows(
 # %% [markdown]
 # **Answer.** The Gaussian with $\sigma=1$ uses no latent, though nobody set a $\beta$. Learning one number wakes all
 # eight. Honest levels save far more than a scale for each pixel: cutting the same Gaussian into levels saves about a
-# bit, and training on levels half a bit more; 64 scales save next to nothing (one seed).
+# bit, and a logistic trained on levels half a bit more; 64 scales save next to nothing (one seed).
 #
 # As a density even the learned Gaussian loses to independent pixels. The margins are always white, and there half of
 # its mass lies below zero.
@@ -1079,15 +1079,15 @@ legend = fig.legend(*handles, loc="outside upper center", ncols=5, fontsize=9)
 
 # %% [markdown] tags=["derivation"]
 # What the differences say. Training the same encoder again, with the decoder at rest, takes away 0.141 nats by itself,
-# about as much as the larger size then does (0.118): the first encoder had to follow a decoder that moved. Without
-# this control we would have credited the size with both. The flow takes away a little more (0.056).
+# about as much as the larger size then does (0.118), perhaps because the first encoder had to follow a decoder that
+# moved. Without this control we would have credited the size with both. The flow takes away a little more (0.056).
 #
 # Is the flow's share approximation gap? This table cannot say. The flow's gap is still larger than that of the best
 # diagonal Gaussian, so all of the improvement may be amortization. What a richer family can do is seen at the tilted
 # Gaussian, found for each image alone. In the picture the flow's dots fill some of the contours and only a part of
 # others.
 #
-# So look for the gap where it is. For this model a better encoder gains more than a better family.
+# For this model a better encoder gains more than a better family.
 
 # %% [markdown]
 # ## Summary
@@ -1108,10 +1108,52 @@ legend = fig.legend(*handles, loc="outside upper center", ncols=5, fontsize=9)
 # - Gap = approximation gap (the family) + amortization gap (the shared encoder). Here the second was the larger. A
 #   control of the same size showed how much came from training again.
 
-# %% [markdown] tags=["exercise"] kind="fill-in"
+# %% [markdown] tags=["exercise"] kind="recall"
 # ## Exercises
 #
-# ### Exercise 5b.1 ★ — The gradient of the tighter bound
+# ### Exercise 5b.1 ★ — How many samples?
+# At $k=64$ the gap of $\mathcal L_k$ is 0.2 nats, and $k=64$ is large already. Which $k$ makes it 0.025 nats?
+#
+# **Hint.** The gap falls like $1/k$.
+
+
+# %% tags=["exercise"]
+def samples_needed():
+    ### BEGIN SOLUTION
+    return 64 * 0.2 / 0.025
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("5b.1") as check:
+    check.close("k", samples_needed(), 2**9, hint="Eight times less gap.")
+
+# %% [markdown] tags=["exercise"] kind="recall"
+# ### Exercise 5b.2 ★ — What a set of images can show
+# A code has a rate of 25 nats and is measured on $n$ images. How many images does it take at least before the estimate
+# of section 5b.5 could book all 25 nats as information? Return $\log_{10}n$.
+#
+# **Hint.** The estimate is at most $\ln n$.
+
+
+# %% tags=["exercise"]
+def digits_of_n():
+    ### BEGIN SOLUTION
+    return 25 / np.log(10)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("5b.2") as check:
+    check.close(
+        "the logarithm of n",
+        digits_of_n(),
+        np.log10(np.exp(25)),
+        hint="ln n = 25.",
+    )
+
+# %% [markdown] tags=["exercise"] kind="fill-in"
+# ### Exercise 5b.3 ★ — The gradient of the tighter bound
 # From `log_w` of shape `(k,)` and the gradients $\nabla\ln w_i$, `gradients` of shape `(k, n)`, compute the gradient of
 # $\ln\frac1k\sum_iw_i$. The log-weights may be as low as $-1000$.
 #
@@ -1128,7 +1170,7 @@ def iwae_gradient(log_w, gradients):
 
 
 # %% tags=["check"]
-with exercise("5b.1") as check:
+with exercise("5b.3") as check:
     some = jnp.array([[1.0, 2.0], [3.0, -2.0], [0.0, 1.0]])
     got = iwae_gradient(jnp.log(jnp.array([1.0, 3.0, 0.0])), some)
     check.close(
@@ -1147,7 +1189,7 @@ with exercise("5b.1") as check:
     )
 
 # %% [markdown] tags=["exercise"] kind="fill-in"
-# ### Exercise 5b.2 ★ — Annealing in cycles
+# ### Exercise 5b.4 ★ — Annealing in cycles
 # Fu et al. (2019) anneal more than once. Each of the `cycles` equal parts of the training begins with $\beta=0$;
 # $\beta$ rises evenly, reaches 1 after half of the part, and stays. Return $\beta$ for `step` $0,1,\dots$ of `steps`.
 #
@@ -1165,7 +1207,7 @@ def cyclical_beta(step, steps, cycles):
 
 
 # %% tags=["check"]
-with exercise("5b.2") as check:
+with exercise("5b.4") as check:
     check.close(
         "start and middle of the rise",
         [cyclical_beta(s, 400, 1) for s in (0, 100)],
@@ -1182,7 +1224,7 @@ with exercise("5b.2") as check:
     )
 
 # %% [markdown] tags=["exercise"] kind="fill-in"
-# ### Exercise 5b.3 ★★ — The best σ
+# ### Exercise 5b.5 ★★ — The best σ
 # A Gaussian likelihood with one $\sigma$ for all $n$ entries of `error` $=x-f(z)$ gives
 # $-\ln p(x\mid z)=\sum\frac{e^2}{2\sigma^2}+\frac n2\ln(2\pi\sigma^2)$. Return the best $\sigma$.
 #
@@ -1200,7 +1242,7 @@ def best_sigma(error):
 
 
 # %% tags=["check"]
-with exercise("5b.3") as check:
+with exercise("5b.5") as check:
     sample = jnp.array([0.3, -0.5, 0.1, 0.7])
     check.close(
         "four errors",
@@ -1220,7 +1262,7 @@ with exercise("5b.3") as check:
     )
 
 # %% [markdown] tags=["exercise"] kind="fill-in"
-# ### Exercise 5b.4 ★ — Which latents are active?
+# ### Exercise 5b.6 ★ — Which latents are active?
 # From the means $\mathbb E[z_j\mid x]$ of `n` images, an array of shape `(n, latents)`, return how many latents are
 # active: variance over the images above 0.01.
 #
@@ -1235,7 +1277,7 @@ def count_active(means):
 
 
 # %% tags=["check"]
-with exercise("5b.4") as check:
+with exercise("5b.6") as check:
     constant = np.stack(
         [np.full(6, 3.0), np.arange(6.0), 0.01 * np.arange(6.0)], axis=1
     )
@@ -1253,7 +1295,7 @@ with exercise("5b.4") as check:
     )
 
 # %% [markdown] tags=["exercise"] kind="fill-in"
-# ### Exercise 5b.5 ★★ — The two parts of the rate
+# ### Exercise 5b.7 ★★ — The two parts of the rate
 # A latent with a few states: `q` of shape `(n, states)` holds $q(z\mid x_i)$, `prior` of shape `(states,)` holds
 # $p(z)$; all entries are positive. Return mutual information and $\mathrm{KL}(q(z)\,\|\,p(z))$.
 #
@@ -1272,7 +1314,7 @@ def two_parts(q, prior):
 
 
 # %% tags=["check"]
-with exercise("5b.5") as check:
+with exercise("5b.7") as check:
     table = jax.nn.softmax(
         2 * jax.random.normal(jax.random.key(8), (5, 3)), axis=1
     )
@@ -1301,7 +1343,7 @@ with exercise("5b.5") as check:
     )
 
 # %% [markdown] tags=["exercise"] kind="derivation"
-# ### Exercise 5b.6 ★★★ — The price of a missing correlation
+# ### Exercise 5b.8 ★★★ — The price of a missing correlation
 # The posterior of two latents is Gaussian with mean 0, variances 1 and the correlation $r$; $q$ is a Gaussian without
 # correlation. Find, by hand, the variance $v$ (the same for both latents) for which $\mathrm{KL}(q\,\|\,p)$ is least,
 # and the KL there: the approximation gap. Return the pair as functions of $r$. Is $v$ smaller or larger than 1?
@@ -1322,7 +1364,7 @@ def best_uncorrelated(r):
 
 
 # %% tags=["check"]
-with exercise("5b.6") as check:
+with exercise("5b.8") as check:
     tight = np.array([[1.0, 0.8], [0.8, 1.0]])
     trials = np.linspace(0.05, 2, 1951)
     costs_of = trials * np.trace(np.linalg.inv(tight)) / 2 - 1
@@ -1335,7 +1377,7 @@ with exercise("5b.6") as check:
     check.close("no correlation: no gap", none[1], 0.0)
 
 # %% [markdown] tags=["exercise"] kind="bug hunt"
-# ### Exercise 5b.7 ★★ — A tighter bound with three bugs
+# ### Exercise 5b.9 ★★ — A tighter bound with three bugs
 # A colleague's $\mathcal L_k$ is sometimes above $\ln p(x)$, and it does not rise with $k$. Find the three bugs and
 # write it right: one number for each image. (`model.draw` returns $z$ and $\ln q(z\mid x)$.)
 #
@@ -1371,7 +1413,7 @@ def mended_bound(model, key, x, k):
 
 
 # %% tags=["check"]
-with exercise("5b.7") as check:
+with exercise("5b.9") as check:
     tries = []
     for seed in range(20):
         answer = mended_bound(planar, jax.random.key(seed), images[:5], 50)
@@ -1387,6 +1429,83 @@ with exercise("5b.7") as check:
     check.true(
         "close to the exact ln p(x)", near, hint="" if near is None else where
     )
+
+# %% [markdown] tags=["exercise"] kind="experiment"
+# ### Exercise 5b.10 ★★ — Wake the code
+# Take the collapsed model of seed 0, `collapsed[0]`, and give it one round of 600 steps in a way of your own: any
+# `betas` and any `free_nats` for `trained(...)`. The target on the test images: a rate of 8 nats or more, and an
+# $\mathcal L_{50}$ not below that of the round at $\beta=1$, `second["then β = 1"][0]`. Return the model.
+#
+# **Hint.** `measure(model, test)` gives $R$, $D$, the ELBO and $\mathcal L_{50}$ first. What did annealing do in
+# section 5b.4, and what would more of it do?
+#
+# **Hint.** Keep $\beta$ at 0 for the first quarter of the steps, and let it rise to less than 1.
+
+
+# %% tags=["exercise"]
+def awake():
+    ### BEGIN SOLUTION
+    slow = np.clip(np.arange(600) / 300 - 0.5, 0.0, 0.7).astype(np.float32)
+    return trained(collapsed[0], regularized_loss, train, slow, seed=10)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("5b.10") as check:
+    model = awake()
+    plain_50 = float(measure(second["then β = 1"][0], test)[3])
+    values = None if model is None else np.asarray(measure(model, test))
+    check.true(
+        "8 nats of rate",
+        ... if values is None else values[0] >= 8,
+        hint="Leave the code free for longer, or pay less for it.",
+    )
+    check.true(
+        "the bound is no worse",
+        ... if values is None else values[3] >= plain_50,
+        hint="L_50 falls when β stays too small to the end.",
+    )
+
+# %% [markdown] tags=["exercise"] kind="open"
+# ### Exercise 5b.11 ★★★ — Which code is of use?
+# The bound prefers $\beta$ near 1. Does a user of the code? Measure one use: to each of the 600 test images find the
+# training image with the nearest mean $\mathbb E[z\mid x]$, by squared distance. Return in which share of cases both
+# show the same digit, for the models `sweep["1/16"][0]` and `sweep["4"][0]`. What should a code be judged by?
+#
+# **Hint.** `model.encode(x)[0]` are the means; `digits.train.labels` and `digits.test.labels` the digits.
+#
+# **Hint.** $\lVert a-b\rVert^2=\lVert a\rVert^2-2a\cdot b+\lVert b\rVert^2$ needs no large table of differences.
+
+
+# %% tags=["exercise"]
+def share_of_like_neighbours():
+    ### BEGIN SOLUTION
+    # Known: models with equal bounds can have any rate between 0 and the
+    # entropy of the data (Alemi et al., 2018), so the likelihood cannot say
+    # how good a code is. A task can, but each task asks for another code.
+    # Whether one number suits many tasks is open.
+    shares = []
+    for name in ("1/16", "4"):
+        known, asked = (sweep[name][0].encode(x)[0] for x in (train, test))
+        far = (known**2).sum(axis=1) - 2 * asked @ known.T
+        near = np.asarray(far.argmin(axis=1))
+        like = digits.train.labels[near] == digits.test.labels
+        shares.append(like.mean())
+    return shares
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("5b.11") as check:
+    answer = share_of_like_neighbours() or (None, None)
+    for name, share in zip(("1/16", "4"), answer, strict=True):
+        known, asked = (
+            np.asarray(sweep[name][0].encode(x)[0], float)
+            for x in (train, test)
+        )
+        near = [((known - one) ** 2).sum(axis=1).argmin() for one in asked]
+        like = digits.train.labels[near] == digits.test.labels
+        check.close(f"β = {name}", share, like.mean(), atol=0.005, rtol=0)
 
 # %% [markdown] tags=["box"]
 # ## Sources
