@@ -29,19 +29,17 @@ STILL = (
 )
 
 
-def _javascript() -> str:
-    """The drawing core's files as one module. Every widget carries it, so it goes without imports and comments."""
-    text = "\n".join(
-        (_HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("table", "network", "draw", "widget")
-    )
-    lines = (line.strip() for line in text.split("\n"))
-    return "\n".join(line for line in lines if line and not line.startswith(("import ", "//")))
+def one_module(*files: Path) -> str:
+    """JavaScript files as one module. Every widget carries it, so it goes without imports and comments."""
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    lines = (re.sub(r"\s\s// [^\"'`]*$", "", line).strip() for line in text.split("\n"))
+    return "\n".join(line for line in lines if line and not line.startswith(("import ", "//", "export { ")))
 
 
 class Explorer(anywidget.AnyWidget):
     """An interactive figure. Made by `explore`; `values` holds where the sliders stand and may be set from Python."""
 
-    _esm = _javascript()
+    _esm = one_module(*(_HERE / f"{name}.js" for name in ("table", "network", "draw", "page", "widget")))
     _css = (_HERE / "explorer.css").read_text(encoding="utf-8")
     spec = traitlets.Dict().tag(sync=True)
     data = traitlets.Bytes().tag(sync=True)
@@ -84,13 +82,17 @@ class Explorer(anywidget.AnyWidget):
         there only while it lives, hides them.
         """
         bundle = super()._repr_mimebundle_()
-        data, _ = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-        picture = {"image/png": still_png(self.spec, self.shown()), "text/plain": repr(self)}
-        alt = {"image/png": {"alt": f"{self.spec['title']}. {self.spec['description']}"}}
-        display(picture, metadata=alt, raw=True)
-        if VIEW in data:
-            display({"text/html": STILL}, raw=True)
-            display({VIEW: data[VIEW], "text/html": ""}, raw=True)
+        alt = f"{self.spec['title']}. {self.spec['description']}"
+        show_with_still(self, bundle, still_png(self.spec, self.shown()), alt, "course-explorer")
+
+
+def show_with_still(widget: Any, bundle: Any, png: bytes, alt: str, css_class: str) -> None:
+    """The three outputs of a figure that moves; its still picture is given, and the class of the live one."""
+    data, _ = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+    display({"image/png": png, "text/plain": repr(widget)}, metadata={"image/png": {"alt": alt}}, raw=True)
+    if VIEW in data:
+        display({"text/html": STILL.replace("course-explorer", css_class)}, raw=True)
+        display({VIEW: data[VIEW], "text/html": ""}, raw=True)
 
 
 def explore(

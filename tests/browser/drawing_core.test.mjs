@@ -6,7 +6,8 @@ import { deflateSync } from "node:zlib";
 
 import { colourAt, format, legendEntries, makeScale, palette, ticks } from "../../course_lib/explorers/js/draw.js";
 import { decodeNetwork, forward } from "../../course_lib/explorers/js/network.js";
-import { decodeTable, inflate, lookup, positions, slice, unpack, weights } from "../../course_lib/explorers/js/table.js";
+import { inflate } from "../../course_lib/explorers/js/page.js";
+import { decodeTable, lookup, positions, slice, unpack, weights } from "../../course_lib/explorers/js/table.js";
 
 const close = (a, b, tolerance = 1e-4) => assert.ok(Math.abs(a - b) <= tolerance, `${a} is not ${b}`);
 const view = (array) => new DataView(array.buffer, array.byteOffset, array.byteLength);

@@ -28,12 +28,6 @@ export function unpack(bytes, offset, shape) {
   return out;
 }
 
-// The widget's data arrive deflated.
-export async function inflate(view) {
-  const stream = new Blob([view]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new DataView(await new Response(stream).arrayBuffer());
-}
-
 // Where the controls stand on the grid, as fractional indices.
 export function positions(controls, values) {
   return controls.map((c) => {

@@ -1,25 +1,9 @@
 // The widget: controls and panels from a specification, quantities from the table or from small networks.
 
-import { decodeTable, inflate, lookup, positions, slice } from "./table.js";
+import { decodeTable, lookup, positions, slice } from "./table.js";
 import { decodeNetwork, forward } from "./network.js";
 import { drawPanel, format, legendEntries, palette } from "./draw.js";
-
-const make = (tag, attributes = {}, ...children) => {
-  const node = document.createElement(tag);
-  for (const [k, v] of Object.entries(attributes)) k === "text" ? (node.textContent = v) : node.setAttribute(k, v);
-  node.append(...children);
-  return node;
-};
-
-// JupyterLab, the website's theme and VS Code each say it in their own way.
-function isDark() {
-  const html = document.documentElement, body = document.body;
-  if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "false";
-  if (html.dataset.theme) return html.dataset.theme === "dark";
-  if (body.classList.contains("vscode-dark")) return true;
-  if (body.classList.contains("vscode-light")) return false;
-  return matchMedia("(prefers-color-scheme: dark)").matches && !document.querySelector(".jp-Notebook, .reveal");
-}
+import { inflate, isDark, make } from "./page.js";
 
 // "KL = {kl:.2f} nats" with numbers filled in.
 export const fill = (template, scalar) =>

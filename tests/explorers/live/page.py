@@ -11,7 +11,8 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>figu
 <body><main id="place"></main><script type="module">
 {module}
 const text = atob("{data}"), bytes = Uint8Array.from(text, (c) => c.charCodeAt(0)), spec = {spec};
-const model = {{ get: (name) => (name === "training" ? spec : new DataView(bytes.buffer)), set() {{}}, save_changes() {{}}, on() {{}}, off() {{}} }};
+const model = {{ get: (name) => (name === "training" ? spec : new DataView(bytes.buffer)),
+  set() {{}}, save_changes() {{}}, on() {{}}, off() {{}} }};
 window.began = performance.now();
 await render({{ model, el: document.querySelector("#place") }});
 window.ready = performance.now() - window.began;
