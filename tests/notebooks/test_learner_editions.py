@@ -5,7 +5,7 @@ from itertools import pairwise
 import nbformat
 import pytest
 
-from tests.notebooks.sources import each_revised, tags
+from tests.notebooks.sources import each_source, tags
 from tools.notebook_digest import ROOT
 from tools.notebook_outputs import VIEW
 from tools.notebook_source import chapter_number
@@ -54,7 +54,7 @@ def shows_a_figure(cell) -> bool:
     return any({"image/png", VIEW} & set(output.get("data", {})) for output in cell.get("outputs", []))
 
 
-@each_revised
+@each_source
 def test_every_figure_has_its_numbered_caption(path):
     cells, chapter = notebook(ROOT / "notebooks" / f"{path.stem}.ipynb").cells, chapter_number(path)
     after = [below for above, below in pairwise(cells) if above.cell_type == "code" and shows_a_figure(above)]

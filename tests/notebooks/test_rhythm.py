@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from tests.notebooks.sources import cells_of, count_words, each_revised, each_source, prose, tags
+from tests.notebooks.sources import cells_of, count_words, each_source, prose, tags
 from tools.notebook_source import chapter_number
 
 MOST_WORDS = 90
@@ -49,7 +49,7 @@ def test_code_cells_are_short(path):
     assert long == [], "blank lines count as well: a cell must fit the screen"
 
 
-@each_revised
+@each_source
 def test_code_lines_fit_beside_a_file_browser(path):
     lines = [line for cell in cells_of(path, "code") for line in cell.source.splitlines()]
     assert [line for line in lines if len(line) > MOST_CHARACTERS] == []
@@ -92,7 +92,7 @@ def questions_and_answers(cells) -> list[str]:
     return found
 
 
-@each_revised
+@each_source
 def test_every_prediction_is_answered(path):
     found = questions_and_answers(cells_of(path))
     assert found
@@ -108,7 +108,7 @@ def test_an_open_question_is_found():
     assert questions_and_answers([asked, asked, told]) == ["predict", "predict", "answer"]
 
 
-@each_revised
+@each_source
 def test_every_chapter_asks_what_was_understood(path):
     assert sum("quiz" in tags(cell) for cell in cells_of(path, "markdown")) >= 6
 
@@ -127,7 +127,7 @@ def test_there_are_exercises_and_each_is_checked(path):
 KINDS = {"recall", "fill-in", "derivation", "bug hunt", "experiment", "open"}
 
 
-@each_revised
+@each_source
 def test_exercises_tell_their_kind_and_give_hints_before_the_failure(path):
     asked = [cell for cell in cells_of(path, "markdown") if re.search(r"^#+ Exercise ", cell.source, re.MULTILINE)]
     for cell in asked:
