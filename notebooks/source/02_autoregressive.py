@@ -553,28 +553,7 @@ for name, logits_of in examples.items():
 # The jump leaks, as its total of 957 shows, but all slopes are 0; the flips find it. The dead logits pass both tests,
 # as does any network that ignores its inputs. So flip as well, and ask that the *allowed* reactions are there. Even
 # then a test can only find a leak; the masks prove that there is none.
-
-# %% [markdown] tags=["box"]
-# **Predict, then play.** The browser trains 64 logistic regressions, one for each pixel. Open three bits of the mask's
-# diagonal, so that three pixels read their own answer. May the loss then fall below the line, the best that the masked
-# model reached?
-
-# %% caption="One logistic regression a pixel, trained in this page by the same step as in Python: the weights, samples, and the loss in nats. The line is what the masked model reaches after 4,000 steps."
-from course_lib.autoregressive import Fvsbn
-from course_lib.explorers.scenes.live_masks import live_masks_explorer
-
-live_masks_explorer(
-    lambda rngs: Fvsbn(64),
-    negative_log_likelihood,
-    data.binarize(digits.train.images),
-    pixels=(27, 35, 43),
-)
-
-# %% [markdown] tags=["answer"]
-# Yes. Three pixels cost nothing any more, for each is told what it is. The number that falls is no longer minus the
-# logarithm of a distribution's probability: it is a leak, and a lower loss is the first sign of it.
-
-# %% [markdown]
+#
 # ## 2.6 NADE
 #
 # A linear logit cannot say "ink if exactly one of these two pixels has ink"; a hidden layer can. But 64 separate

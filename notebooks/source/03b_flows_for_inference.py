@@ -930,21 +930,6 @@ bar = fig.colorbar(picture, ax=axes, label=r"$\log_{10}$ of the density")
 # - [ ] The forward one, $\mathrm{KL}(\pi\,\|\,q)$. :: Its expectation is over draws of $\pi$, which you lack.
 # - [ ] Neither, without $\ln Z$. :: $\ln Z$ is a constant in both, and has no gradient.
 
-# %% [markdown] tags=["box"]
-# **Predict, then play.** The browser fits a Gaussian without correlation to the same points in both directions at once.
-# Which of them will put its mass between the two modes? Then draw a posterior of your own.
-
-# %% caption="One posterior, fitted in this page by the reverse KL (left) and by the forward KL (right). The loss is the sum of both, in nats."
-from course_lib.explorers.scenes.live_directions import (
-    live_directions_explorer,
-)
-
-live_directions_explorer(lambda rngs: Flow(2, Affine(np.zeros(2), np.ones(2))))
-
-# %% [markdown] tags=["answer"]
-# The forward one: it must cover both modes, and so it covers the gap between them as well. The reverse one ends on one
-# of the modes, since mass in the gap costs it more than a mode that it leaves out.
-
 # %% [markdown]
 # ## 3b.7 One flow for every observation
 #
