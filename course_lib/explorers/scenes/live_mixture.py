@@ -40,7 +40,7 @@ def live_mixture_explorer(densities: Sequence[Any], num_components: int = 8) -> 
     Args:
         densities: of `course_lib.data.toy_density`; their entropies are the lines that no mixture can pass.
 
-    Taught in: 05_variational_autoencoder, "Appendix: learning a mixture by EM"
+    Made for: 05_variational_autoencoder, "Appendix: learning a mixture by EM"
     """
     low, high = densities[0].bounds
     centres = (low + (high - low) * (np.arange(SIDE) + 0.5) / SIDE).astype(np.float32)
