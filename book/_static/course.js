@@ -63,7 +63,10 @@
   const SHEET = 620; // pixels of text on a narrow sheet
   const html = document.documentElement;
   let theme = null; // of the screen, while a sheet is printed
-  const repaint = () => document.querySelectorAll(".course-explorer").forEach((root) => root.explorer?.repaint());
+  const repaint = () => {
+    document.querySelectorAll(".course-explorer").forEach((root) => root.explorer?.repaint());
+    document.querySelectorAll(".course-live").forEach((root) => root.live?.train(0)); // no step, drawn anew
+  };
   window.addEventListener("beforeprint", () => {
     theme ??= html.dataset.theme;
     html.dataset.theme = "light";

@@ -70,7 +70,7 @@ class Slider:
 
     def to_json(self) -> dict[str, Any]:
         step = self.step if self.step is not None else (self.high - self.low) / 100
-        more = {"step": step, "stepped": self.stepped, "label": self.label or self.name}
+        more = {"step": step, "stepped": self.stepped, "digits": self.digits, "label": self.label or self.name}
         return {"kind": "slider", **asdict(self), **more}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import traitlets
 from IPython.display import display
 
-from course_lib.explorers.controls import Control, Slider
+from course_lib.explorers.controls import Control
 from course_lib.explorers.marks import Panel
 from course_lib.explorers.network import Network
 from course_lib.explorers.still import still_png
@@ -24,7 +24,7 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 # Where JupyterLab has lost a figure it writes an error; the still picture above it is the better answer.
 STILL = (
     '<p class="course-still">A still picture of a figure that moves: run its cell (Shift + Enter) to move it.</p>\n'
-    "<style>.jp-OutputArea-child:has(.course-still) + .jp-OutputArea-child:not(:has(.course-explorer)) "
+    "<style>.jp-OutputArea-child:has(.course-still) + .jp-OutputArea-child:not(:has(.course-explorer, .course-live)) "
     "{ display: none; }</style>"
 )
 
@@ -83,15 +83,15 @@ class Explorer(anywidget.AnyWidget):
         """
         bundle = super()._repr_mimebundle_()
         alt = f"{self.spec['title']}. {self.spec['description']}"
-        show_with_still(self, bundle, still_png(self.spec, self.shown()), alt, "course-explorer")
+        show_with_still(self, bundle, still_png(self.spec, self.shown()), alt)
 
 
-def show_with_still(widget: Any, bundle: Any, png: bytes, alt: str, css_class: str) -> None:
-    """The three outputs of a figure that moves; its still picture is given, and the class of the live one."""
+def show_with_still(widget: Any, bundle: Any, png: bytes, alt: str) -> None:
+    """The three outputs of a figure that moves or trains; its still picture is given."""
     data, _ = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
     display({"image/png": png, "text/plain": repr(widget)}, metadata={"image/png": {"alt": alt}}, raw=True)
     if VIEW in data:
-        display({"text/html": STILL.replace("course-explorer", css_class)}, raw=True)
+        display({"text/html": STILL}, raw=True)
         display({VIEW: data[VIEW], "text/html": ""}, raw=True)
 
 
@@ -162,16 +162,10 @@ def explore(
         blob.extend(part)
         return offset
 
-    def control_json(c: Control) -> dict[str, Any]:
-        entry = c.to_json()
-        if isinstance(c, Slider):
-            entry["digits"] = c.digits
-        return entry
-
     spec = {
         "title": title,
         "description": description,
-        "controls": [control_json(c) for c in controls],
+        "controls": [c.to_json() for c in controls],
         "panels": [p.to_json() for p in panels],
         "readouts": list(readouts),
         "links": {choice: {k: list(v) for k, v in sliders.items()} for choice, sliders in (links or {}).items()},

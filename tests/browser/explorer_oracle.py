@@ -96,13 +96,22 @@ class Saved:
         return {pad["mean"]: mean, pad["sigma"]: np.exp(log_sigma)}
 
 
-def saved_in(notebook: dict) -> list[Saved]:
-    """The explorers that a notebook's widget state holds, in the order of the cells that show them."""
+def states_in(notebook: dict) -> list[dict]:
+    """What a notebook saves of its widgets, in the order of the cells that show them."""
     state = notebook["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     views = [output.get("data", {}).get("application/vnd.jupyter.widget-view+json") for output in outputs]
-    found = [state[view["model_id"]] for view in views if view and view["model_id"] in state]
-    return [saved(entry) for entry in found if "spec" in entry["state"]]
+    return [state[view["model_id"]] for view in views if view and view["model_id"] in state]
+
+
+def saved_in(notebook: dict) -> list[Saved]:
+    """The explorers among them."""
+    return [saved(entry) for entry in states_in(notebook) if "spec" in entry["state"]]
+
+
+def live_in(notebook: dict) -> list[dict]:
+    """The figures that train among them."""
+    return [entry for entry in states_in(notebook) if "training" in entry["state"]]
 
 
 def saved(entry: dict) -> Saved:

@@ -32,6 +32,7 @@ READY = """(path) => {
   return panel?.context?.path === path && panel.sessionContext?.session?.kernel?.status === "idle";
 }"""
 SHOWN = ".jp-NotebookPanel:not(.lm-mod-hidden) .course-explorer"
+TRAINED = ".jp-NotebookPanel:not(.lm-mod-hidden) .course-live"
 GALLERY = "gallery.ipynb"
 
 

@@ -42,7 +42,7 @@ def settle(page: Page) -> None:
     page.evaluate("async () => { if (window.MathJax?.startup) await MathJax.startup.promise; }")
     page.wait_for_function(
         f"""() => [...document.querySelectorAll('{VIEW}')].every((script) =>
-            script.parentElement.querySelector('.course-explorer, .lm-Widget, .p-Widget'))""",
+            script.parentElement.querySelector('.course-explorer, .course-live, .lm-Widget, .p-Widget'))""",
         timeout=30_000,
     )
 

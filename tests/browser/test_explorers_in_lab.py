@@ -8,8 +8,8 @@ from playwright.sync_api import TimeoutError
 
 from tests.browser.chromium import Visit, VisitMaker
 from tests.browser.explorer_drive import Driver
-from tests.browser.explorer_oracle import saved_from, saved_in
-from tests.browser.jupyterlab import SHOWN, count_shown, run_gallery, running_lab, wait_until_open
+from tests.browser.explorer_oracle import live_in, saved_from, saved_in
+from tests.browser.jupyterlab import SHOWN, TRAINED, count_shown, run_gallery, running_lab, wait_until_open
 from tests.browser.pages import ROOT, chapters, notebook_of
 from tests.explorers.registry import EXPLORERS
 
@@ -104,5 +104,10 @@ def test_chapter_explorers_before_anything_is_run(lab: Visit, page: str):
             driver.by_mouse(control, 0.3)
         driver.drag_panel()
         driver.reset()
+    trained = lab.page.locator(TRAINED)
+    assert trained.count() == len(live_in(notebook_of(page)))
+    for figure in trained.all():
+        figure.get_by_role("button", name="Step").click()
+        assert "step 1, loss" in figure.locator(".ce-readout").inner_text()
     assert lab.errors == []
     assert lab.blocked == []

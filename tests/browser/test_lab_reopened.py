@@ -13,8 +13,8 @@ from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Page
 
 from tests.browser.chromium import Visit, VisitMaker
-from tests.browser.explorer_oracle import saved_in
-from tests.browser.jupyterlab import SHOWN, count_shown, server, wait_until_open, write_settings
+from tests.browser.explorer_oracle import live_in, saved_in
+from tests.browser.jupyterlab import SHOWN, TRAINED, count_shown, server, wait_until_open, write_settings
 from tests.browser.pages import ROOT
 from tools.notebook_outputs import STATE, VIEW
 from tools.notebook_source import learner_edition
@@ -28,8 +28,8 @@ SAVE = "async () => { await window.jupyterapp.commands.execute('docmanager:save'
 CLOSE = "async () => { await window.jupyterapp.commands.execute('application:close'); }"
 PICTURE = "(e) => [...e.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL()).join()"
 ALL_MADE = """() => {
-  const [lines, figures] = [".course-still", ".course-explorer"].map((name) => document.querySelectorAll(name).length);
-  return lines > 0 && lines === figures;
+  const count = (names) => document.querySelectorAll(names).length, lines = count(".course-still");
+  return lines > 0 && lines === count(".course-explorer, .course-live");
 }"""
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 QUESTIONS = ".jp-Dialog, .Toastify__toast"
@@ -101,11 +101,14 @@ def test_every_explorer_is_alive_when_a_chapter_is_opened_again(learner: Learner
     notebook = learner.saved(chapter)
     count = sum(VIEW in o.get("data", {}) for c in notebook["cells"] for o in c.get("outputs", []))
     assert count > 0
-    assert len(saved_in(notebook)) == count, "a view whose state was not saved, or that is no explorer"
+    explorers, trained = len(saved_in(notebook)), len(live_in(notebook))
+    assert explorers + trained == count, "a view whose state was not saved, or that is no figure of the course"
     page = reopened(chapter).page
-    count_shown(page, count)
-    for number in range(count):
+    count_shown(page, explorers)
+    for number in range(explorers):
         moves(page, number)
+    for number in range(trained):
+        trains(page, number)
     assert NO_MODEL not in page.locator(PANEL).inner_text()
     assert "interactive(children=" not in json.dumps(notebook)
     assert stills(page) == [], "a still picture beside the figure that lives"
@@ -126,6 +129,16 @@ def moves(page: Page, number: int) -> None:
         if element.evaluate(PICTURE) == before:
             page.keyboard.press("End")
     page.wait_for_timeout(100)
+    assert element.evaluate(PICTURE) != before, f"figure {number} stands still"
+
+
+def trains(page: Page, number: int) -> None:
+    """A step of a figure that trains is taken, and drawn."""
+    element = page.locator(TRAINED).nth(number)
+    element.scroll_into_view_if_needed()
+    before = element.evaluate(PICTURE)
+    element.get_by_role("button", name="Step").click()
+    assert "step 1, loss" in element.locator(".ce-readout").inner_text()
     assert element.evaluate(PICTURE) != before, f"figure {number} stands still"
 
 

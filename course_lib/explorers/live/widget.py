@@ -1,5 +1,6 @@
 """The figure that trains, as a widget: the programs, their memory and what to draw travel with it."""
 
+import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import optax
 import traitlets
 from flax import nnx
 
-from course_lib.explorers.controls import Control, Slider
+from course_lib.explorers.controls import Control
 from course_lib.explorers.live.assembly import matmul_binary
 from course_lib.explorers.live.training import OWN, Functions, Recipe, Run, lowered, own_points
 from course_lib.explorers.marks import Axis, Curve, Panel, Rule
@@ -33,10 +34,11 @@ class LiveTraining(anywidget.AnyWidget):
     _css = "\n".join(f.read_text(encoding="utf-8") for f in (_SHARED / "explorer.css", _HERE / "live.css")).replace(
         ".course-explorer", ".course-live"
     )
-    training = traitlets.Dict().tag(sync=True)
-    data = traitlets.Bytes().tag(sync=True)
+    training = traitlets.Dict().tag(sync=True)  # what to draw and say, and how many bytes of `data` are the programs
+    data = traitlets.Bytes().tag(sync=True)  # the programs as JSON, what the memory holds at first, the matrix product
 
     recipe: Recipe
+    machine: dict[str, Any]
     still_steps: int
 
     def __repr__(self) -> str:
@@ -65,7 +67,7 @@ class LiveTraining(anywidget.AnyWidget):
         low, high = float(np.min(shown)), float(np.max(shown))
         room = max(high - low, 1e-3)
         loss["x"] = {**loss["x"], "high": self.still_steps}
-        loss["y"] = {**loss["y"], "low": low - 0.08 * room, "high": high + 0.08 * room}
+        loss["y"] = {**loss["y"], "low": low - 0.08 * room, "high": high + 0.45 * room}  # the legend is above
         if known:
             quantities["reference"] = np.asarray(reference)
         else:
@@ -77,7 +79,7 @@ class LiveTraining(anywidget.AnyWidget):
         return f"{self.training['title']}. {self.training['description']}"
 
     def _ipython_display_(self) -> None:
-        show_with_still(self, super()._repr_mimebundle_(), self.still(), self.alt(), "course-live")
+        show_with_still(self, super()._repr_mimebundle_(), self.still(), self.alt())
 
 
 def live_training(
@@ -148,6 +150,7 @@ def live_training(
         panel.check(set(machine["places"]), names)
     wasm = matmul_binary()
     machine["wasm"] = [sum(map(len, blobs)), len(wasm)]
+    programs = json.dumps(machine, separators=(",", ":")).encode()
     if isinstance(reference, int):
         reference = float(recipe.train(reference, seed).losses[-(reference // 10) :].mean())
     known = reference if isinstance(reference, Mapping) else dict.fromkeys(sources, reference)
@@ -160,7 +163,7 @@ def live_training(
     spec = {
         "title": title,
         "description": description,
-        "controls": [_control(c) for c in controls],
+        "controls": [c.to_json() for c in controls],
         "panels": [p.to_json() for p in panels],
         "loss": loss_panel.to_json(),
         "unit": unit,
@@ -170,15 +173,8 @@ def live_training(
         "seed": seed,
         "pace": pace,
         "advice": advice,
-        "machine": machine,
+        "machine": len(programs),
     }
-    widget = LiveTraining(training=spec, data=zlib.compress(b"".join([*blobs, wasm]), 9))
-    widget.recipe, widget.still_steps = recipe, still_steps
+    widget = LiveTraining(training=spec, data=zlib.compress(b"".join([programs, *blobs, wasm]), 9))
+    widget.recipe, widget.machine, widget.still_steps = recipe, machine, still_steps
     return widget
-
-
-def _control(control: Control) -> dict[str, Any]:
-    entry = control.to_json()
-    if isinstance(control, Slider):
-        entry["digits"] = control.digits
-    return entry

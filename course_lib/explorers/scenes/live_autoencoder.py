@@ -32,7 +32,7 @@ def live_autoencoder_explorer(
         loss: (model, batch, key) → nats an image.
         images: (n, h, w), of 0 and 1; labels (n,) colour the codes.
 
-    Made for: 04_autoencoder, "A plane of digits"
+    Taught in: 04_autoencoder, "A plane of digits"
     """
     height, width = images.shape[1:]
     data = np.asarray(images, np.float32).reshape(len(images), -1)

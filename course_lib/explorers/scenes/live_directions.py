@@ -53,7 +53,7 @@ def live_directions_explorer(build: Callable[[nnx.Rngs], nnx.Module]) -> LiveTra
     Args:
         build: rngs → a flow in the plane with `log_prob` and `bijection`, such as a Gaussian.
 
-    Made for: 03b_flows_for_inference, "Forward and reverse"
+    Taught in: 03b_flows_for_inference, "Forward and reverse"
     """
     centres = (-EDGE + 2 * EDGE * (np.arange(SIDE) + 0.5) / SIDE).astype(np.float32)
     pixels = np.stack(np.meshgrid(centres, centres[::-1]), axis=-1).reshape(-1, 2)

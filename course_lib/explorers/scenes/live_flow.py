@@ -25,7 +25,7 @@ def live_flow_explorer(
         loss: of the chapter.
         densities: of `course_lib.data.toy_density`; their entropies are the lines that no flow can pass.
 
-    Made for: 03_normalizing_flow, "RealNVP on a density in the plane"
+    Taught in: 03_normalizing_flow, "RealNVP on a density in the plane"
     """
     low, high = densities[0].bounds
     centres = (low + (high - low) * (np.arange(SIDE) + 0.5) / SIDE).astype(np.float32)

@@ -35,7 +35,7 @@ def live_masks_explorer(
         images: (n, h, w), of 0 and 1.
         pixels: whose bit on the diagonal the reader can switch.
 
-    Made for: 02_autoregressive, "From conditionals to pixels"
+    Taught in: 02_autoregressive, "From conditionals to pixels"
     """
     height, width = images.shape[1:]
     data = np.asarray(images, np.float32).reshape(len(images), -1)

@@ -1,4 +1,4 @@
-"""A mixture of Gaussians that learns in the page, from six densities or from points drawn by hand."""
+"""A mixture of Gaussians that learns in the page, by EM or by Adam, from a density or from points drawn by hand."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +11,12 @@ import optax
 from flax import nnx
 from jax.scipy.special import logsumexp
 
-from course_lib.explorers.controls import Slider
+from course_lib.explorers.controls import Choice, Slider
 from course_lib.explorers.live import LiveTraining, live_training
 from course_lib.explorers.marks import Axis, Bars, Image, Mesh, Panel, Points
 
 BATCH, SIDE, AROUND = 256, 36, 41
+LEAST_WEIGHT, LEAST_SIGMA = 1e-4, 0.03  # below, a component would vanish, or shrink onto one point
 
 
 class PlaneMixture(nnx.Module):
@@ -34,13 +35,50 @@ class PlaneMixture(nnx.Module):
         return (log_weights - log_sigma.sum(axis=-1) - math.log(2 * math.pi))[None] - 0.5 * (scaled**2).sum(axis=-1)
 
 
+def em(rate: Any) -> optax.GradientTransformation:
+    """A round of EM on the batch, made of the gradient of the loss −ℓ; with rate < 1, a part of the way.
+
+    With the responsibilities h_k = p(z=k|x), means over the batch, and weights w:
+    ∂ℓ/∂logit_k = ⟨h_k⟩ − w_k, ∂ℓ/∂μ_k = ⟨h_k (x−μ_k)⟩/σ_k², ∂ℓ/∂ln σ_k = ⟨h_k (x−μ_k)²⟩/σ_k² − ⟨h_k⟩.
+    So the gradient holds all averages that EM asks for: w_k ← ⟨h_k⟩, and μ_k, σ_k² ← mean and variance under h_k.
+
+    Source: Xu & Jordan 1996, "On convergence properties of the EM algorithm for Gaussian mixtures".
+    """
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        weights = jnp.maximum(jax.nn.softmax(params["logits"]) - updates["logits"], LEAST_WEIGHT)
+        variance = jnp.exp(2 * params["log_sigmas"])
+        shift = -variance * updates["means"] / weights[:, None]
+        around_old_mean = variance * (1 - updates["log_sigmas"] / weights[:, None])
+        log_sigmas = 0.5 * jnp.log(jnp.maximum(around_old_mean - shift**2, LEAST_SIGMA**2))
+        whole = [
+            log_sigmas - params["log_sigmas"],
+            jnp.log(weights) - params["logits"],
+            shift,
+        ]  # in order of their names
+        return jax.tree.unflatten(jax.tree.structure(updates), [rate * change for change in whole]), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def either(method: Any, rate: Any) -> optax.GradientTransformation:
+    """EM where `method` is 0, Adam where it is 1."""
+    both = em(rate), optax.adam(rate)
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        changes, states = zip(*(t.update(updates, s, params) for t, s in zip(both, state, strict=True)), strict=True)
+        return jax.tree.map(lambda a, b: jnp.where(method == 0, a, b), *changes), states
+
+    return optax.GradientTransformation(lambda params: tuple(t.init(params) for t in both), update)
+
+
 def live_mixture_explorer(densities: Sequence[Any], num_components: int = 8) -> LiveTraining:
-    """−(1/n) Σ ln Σ_z p(x, z) in the page, by gradient: which component takes which points.
+    """−(1/n) Σ ln Σ_z p(x, z) in the page, by EM or Adam: which component takes which points.
 
     Args:
         densities: of `course_lib.data.toy_density`; their entropies are the lines that no mixture can pass.
 
-    Made for: 05_variational_autoencoder, "Appendix: learning a mixture by EM"
+    Taught in: 01_introduction, "Latent variables"
     """
     low, high = densities[0].bounds
     centres = (low + (high - low) * (np.arange(SIDE) + 0.5) / SIDE).astype(np.float32)
@@ -72,10 +110,13 @@ def live_mixture_explorer(densities: Sequence[Any], num_components: int = 8) -> 
     return live_training(
         lambda rngs: PlaneMixture(num_components, rngs=rngs),
         loss,
-        lambda rate: optax.adam(rate),
+        either,
         {d.name.replace("_", " "): drawn_from(d) for d in densities},
         {"picture": picture},
-        [Slider("rate", 1e-3, 1.0, 2, 5e-2, label="learning rate", log=True)],
+        [
+            Choice("method", ("EM", "Adam"), label="method"),
+            Slider("rate", 1e-3, 1.0, 2, 0.1, label="learning rate", log=True),
+        ],
         [
             Panel(marks, *axes, title="density, and one σ around each mean", aspect=1.0),
             Panel(

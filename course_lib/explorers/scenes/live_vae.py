@@ -31,7 +31,7 @@ def live_vae_explorer(
         loss: (model, batch, key, beta) → nats, such as `course_lib.vae.regularized_loss`.
         images: (n, h, w), of 0 and 1; labels (n,) colour the codes.
 
-    Made for: 05_variational_autoencoder, "What it has learned"
+    Taught in: 05_variational_autoencoder, "What it has learned"
     """
     height, width = images.shape[1:]
     data = np.asarray(images, np.float32).reshape(len(images), -1)

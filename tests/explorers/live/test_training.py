@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import json
 import re
 import zlib
 
@@ -26,10 +27,10 @@ def as_a_learner_has_it():
 
 def job_of(widget, steps, seed=0, source="", **values):
     """With the very bytes that the page gets."""
-    data = base64.b64encode(zlib.decompress(widget.data)).decode()
-    return training_job(
-        widget.recipe, steps, seed, source, {"machine": widget.training["machine"], "data": data}, **values
-    )
+    data = zlib.decompress(widget.data)
+    listing, memory = data[: widget.training["machine"]], data[widget.training["machine"] :]
+    made = {"machine": json.loads(listing), "data": base64.b64encode(memory).decode()}
+    return training_job(widget.recipe, steps, seed, source, made, **values)
 
 
 def errors(widget, done, run) -> tuple[float, float, bool]:

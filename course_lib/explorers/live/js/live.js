@@ -38,10 +38,11 @@ function lossRange(curve, reference) {
 }
 
 async function render({ model, el }) {
-  const spec = model.get("training"), bytes = await inflate(model.get("data"));
+  const spec = model.get("training"), bytes = new Uint8Array((await inflate(model.get("data"))).buffer);
+  const listing = JSON.parse(new TextDecoder().decode(bytes.subarray(0, spec.machine)));
   let machine;
   try {
-    machine = await makeMachine(spec.machine, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    machine = await makeMachine(listing, bytes.subarray(spec.machine));
   } catch (error) {
     el.append(make("p", { class: "course-live-off", text: `This figure trains in the page, and this page does not let it (${error.message}). The picture above shows where it ends.` }));
     return () => {};
@@ -71,7 +72,7 @@ async function render({ model, el }) {
 
   // While it plays, a panel is drawn anew where a view of it was computed, and the curve in every third frame.
   const named = (panel) => panel.marks.flatMap((mark) => Object.values(mark).filter((v) => typeof v === "string"));
-  const drawnFrom = spec.panels.map((panel) => Object.keys(spec.machine.shows).filter((view) => spec.machine.shows[view].some((q) => named(panel).includes(q))));
+  const drawnFrom = spec.panels.map((panel) => Object.keys(listing.shows).filter((view) => listing.shows[view].some((q) => named(panel).includes(q))));
   const stays = (view, computed) => (view === lossView ? root.live.frames % 3 : drawnFrom[view.index].length && !drawnFrom[view.index].some((name) => computed.includes(name)));
 
   function paint(computed) {
