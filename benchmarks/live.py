@@ -114,7 +114,7 @@ def measure(browser: Browser, name: str, steps: int, seconds: float) -> Row:
         session = page.context.new_cdp_session(page)
         session.send("Emulation.setCPUThrottlingRate", {"rate": 4})
         slow = frames(page, seconds)
-    sizes = packed(json.dumps(widget.training).encode(), widget.data), packed(widget._esm.encode())
+    sizes = packed(json.dumps(widget.training).encode(), widget.data), packed(widget.module.encode())
     return Row(name, in_python, in_node["ms"], in_chromium, usual, slow, first, *sizes)
 
 

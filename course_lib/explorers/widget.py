@@ -1,5 +1,6 @@
 """`explore`: a pure function of slider values becomes an interactive figure that needs no kernel to move."""
 
+import base64
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,15 @@ STILL = (
     "{ display: none; }</style>"
 )
 
+_INFLATE = """const bytes = Uint8Array.from(atob("TEXT"), (c) => c.charCodeAt(0));
+const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+const source = new Blob([await new Response(inflated).arrayBuffer()], { type: "text/javascript" });
+const address = URL.createObjectURL(source);
+const figure = await import(address);
+URL.revokeObjectURL(address);
+export default figure.default;
+"""
+
 
 def one_module(*files: Path) -> str:
     """JavaScript files as one module. Every widget carries it, so it goes without imports and comments."""
@@ -36,10 +46,16 @@ def one_module(*files: Path) -> str:
     return "\n".join(line for line in lines if line and not line.startswith(("import ", "//", "export { ")))
 
 
+def packed(module: str) -> str:
+    """A module that inflates this one: every figure in a notebook carries a copy, so a copy has to be short."""
+    return _INFLATE.replace("TEXT", base64.b64encode(zlib.compress(module.encode(), 9)).decode())
+
+
 class Explorer(anywidget.AnyWidget):
     """An interactive figure. Made by `explore`; `values` holds where the sliders stand and may be set from Python."""
 
-    _esm = one_module(*(_HERE / f"{name}.js" for name in ("table", "network", "draw", "page", "widget")))
+    module = one_module(*(_HERE / f"{name}.js" for name in ("table", "network", "draw", "page", "widget")))
+    _esm = packed(module)
     _css = (_HERE / "explorer.css").read_text(encoding="utf-8")
     spec = traitlets.Dict().tag(sync=True)
     data = traitlets.Bytes().tag(sync=True)

@@ -85,9 +85,9 @@ def test_a_still_picture_with_alt_text_stands_before_the_live_figure(monkeypatch
 
 
 def test_the_javascript_is_one_module_without_imports():
-    assert "\nimport " not in ex.Explorer._esm
-    assert ex.Explorer._esm.count("export default") == 1
-    assert "http" not in ex.Explorer._esm
+    assert "\nimport " not in ex.Explorer.module
+    assert ex.Explorer.module.count("export default") == 1
+    assert "http" not in ex.Explorer.module
 
 
 def test_the_repr_is_stable():

@@ -18,7 +18,7 @@ from course_lib.explorers.live.assembly import matmul_binary
 from course_lib.explorers.live.training import OWN, Functions, Recipe, Run, lowered, own_points
 from course_lib.explorers.marks import Axis, Curve, Panel, Rule
 from course_lib.explorers.still import still_png
-from course_lib.explorers.widget import one_module, show_with_still
+from course_lib.explorers.widget import one_module, packed, show_with_still
 
 _HERE = Path(__file__).parent / "js"
 _SHARED = _HERE.parents[1] / "js"
@@ -30,7 +30,8 @@ ADVICE = "Choose a smaller learning rate, then press Reset."
 class LiveTraining(anywidget.AnyWidget):
     """A training that runs in the page. Made by `live_training`; `recipe.train(steps)` is the same run in Python."""
 
-    _esm = one_module(*_FILES)
+    module = one_module(*_FILES)
+    _esm = packed(module)
     _css = "\n".join(f.read_text(encoding="utf-8") for f in (_SHARED / "explorer.css", _HERE / "live.css")).replace(
         ".course-explorer", ".course-live"
     )

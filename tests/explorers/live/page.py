@@ -28,7 +28,7 @@ def write_page(widget: LiveTraining, folder: Path, policy: str = STRICT) -> str:
     page = PAGE.format(
         policy=policy,
         css=widget._css,
-        module=widget._esm.replace("export default { render };", "").replace("export ", ""),
+        module=widget.module.replace("export default { render };", "").replace("export ", ""),
         data=base64.b64encode(widget.data).decode(),
         spec=json.dumps(widget.training).replace("</", "<\\/"),
     )
