@@ -19,7 +19,7 @@ def mixing_weights(count: int) -> Layers:
     """Two layers from (A, B, t) to 2 · `count` numbers: 1 − t at place A, t at place `count` + B, 0 elsewhere.
 
     They are relu(1 − t − |A − j|) and relu(t − |B − j|), with |a| = relu(a) + relu(−a). All kernels hold −1, 0 and 1
-    alone, so nothing is lost when they travel as 8-bit numbers.
+    alone, so nothing is lost when they travel as 7-bit numbers.
     """
     j, signs, pair = np.arange(count), np.kron([[1.0, -1.0]], np.ones((1, count))), np.tile(np.eye(count), (2, 1))
     differences = np.pad(np.kron(np.eye(2), signs), ((0, 1), (0, 1)))  # A − j, j − A, B − j, j − B, and t
