@@ -43,6 +43,8 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
     cells[0].source = re.sub(r"(?m)^(# .*)$", rf"\1\n\n{facts}", cells[0].source, count=1)
     notebook.cells = [*cells, new_markdown_cell(in_the_library(docname.removeprefix("notebooks/")))]
     if widgets:
+        for entry in widgets.values():  # what figures.js has is not needed on each page
+            entry["state"] = {k: v for k, v in entry["state"].items() if k not in ("_esm", "_css")}
         notebook.metadata["widgets"][STATE]["state"] = {k: v for k, v in widgets.items() if k in shown}
     source[0] = nbformat.writes(notebook)
 

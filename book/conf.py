@@ -10,6 +10,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT), str(HERE)]
 
+from figures import write_figures  # noqa: E402
 from vendor import copy_libraries  # noqa: E402
 
 from tools.repository import repository  # noqa: E402
@@ -38,6 +39,7 @@ def external_toc() -> Path:
 
 
 copy_libraries(BUILD / "static" / "vendor")
+write_figures(BUILD / "static")
 
 project = BOOK["title"]
 author = ", ".join(a["name"] for a in BOOK["authors"])

@@ -1,17 +1,42 @@
-// Widgets: their libraries (4 MB) are fetched only by pages that show one, and only after the page is painted.
+// Figures: the course's own need one small script. Other widgets' libraries (4 MB) are fetched only by a page that shows one.
 (function () {
   const root = new URL(document.documentElement.dataset.content_root || "./", document.baseURI).href;
   const vendor = root + "_static/vendor/";
-  const load = (name) => new Promise((resolve, reject) => {
+  const load = (address) => new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = vendor + name;
+    script.src = address;
     script.onload = resolve;
     script.onerror = reject;
     document.head.append(script);
   });
 
+  const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
+  const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
+  const bytesOf = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+
+  // Each figure where its view stands, from the state that the page holds; the rest is left to the widget libraries.
+  async function showFigures() {
+    const state = {};
+    for (const script of document.querySelectorAll(STATE)) Object.assign(state, JSON.parse(script.textContent).state);
+    const kindOf = (entry) => (entry?.state.spec ? "explorer" : entry?.state.training ? "live" : "");
+    const views = [...document.querySelectorAll(VIEW)].map((script) => ({ script, entry: state[JSON.parse(script.textContent).model_id] }));
+    const own = views.filter(({ entry }) => kindOf(entry));
+    if (own.length) await load(root + "_static/figures.js");
+    for (const { script, entry } of own) {
+      const values = { ...entry.state }, el = document.createElement("div");
+      for (const { path, data } of entry.buffers ?? []) values[path[0]] = bytesOf(data);
+      el.className = "widget-subarea";
+      script.before(el);
+      const model = { get: (name) => values[name], set(name, value) { values[name] = value; }, save_changes() {}, on() {}, off() {} };
+      await window.courseFigures[kindOf(entry)]({ model, el });
+    }
+    if (own.length === views.length) return;
+    for (const { script } of own) script.type = "application/json"; // drawn
+    await showWidgets();
+  }
+
   async function showWidgets() {
-    await load("require.js"); // after all other scripts, so that none of them takes it for its own loader
+    await load(vendor + "require.js"); // after all other scripts, so that none of them takes it for its own loader
     window.require.config({
       paths: {
         anywidget: vendor + "anywidget/index",
@@ -21,7 +46,7 @@
     // The manager calls the MathJax 2 interface; hand its requests to MathJax 4.
     const MJ = window.MathJax;
     if (MJ && !MJ.Hub) MJ.Hub = { Queue: (job) => MJ.startup.promise.then(() => MJ.typesetPromise([job[2]])) };
-    await load("embed-amd.js"); // draws what it finds as soon as it is there
+    await load(vendor + "embed-amd.js"); // draws what it finds as soon as it is there
   }
   // From a folder, a browser may not read the pages for excerpts: the search then lists titles alone.
   if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
@@ -36,7 +61,7 @@
   function skipFarBlocks() {
     for (const block of skipped) block.style.contentVisibility = "";
     const blocks = ".bd-article section > :not(section, h1, h2, h3, h4, aside, span)";
-    skipped = [...document.querySelectorAll(blocks)].filter((block) => !block.querySelector('[type*="widget-view"]'));
+    skipped = [...document.querySelectorAll(blocks)].filter((block) => !block.querySelector('[type*="widget-view"], .course-explorer, .course-live'));
     for (const block of skipped) block.style.contain = "layout paint style";
     const heights = skipped.map((block) => block.getBoundingClientRect().height);
     skipped.forEach((block, i) => {
@@ -85,7 +110,7 @@
   });
 
   window.addEventListener("load", () => {
-    if (document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')) requestAnimationFrame(() => setTimeout(showWidgets));
     whenFormulasAreSet();
   });
+  if (document.querySelector(VIEW)) showFigures();
 })();

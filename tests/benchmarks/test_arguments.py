@@ -56,6 +56,7 @@ CASES = [
     ("compression", "--mnist {folder}", "No MNIST file at"),
     ("compression", "--images -5", "-5; expected a whole number, 1 at least"),
     ("explorers", "--moves 0", "0; expected a whole number, 1 at least"),
+    ("pages", "nowhere.html", "there is no page nowhere.html in build/book/html"),
     ("live", "--steps 0", "0; expected a whole number, 1 at least"),
     ("live", "--seconds x", "'x'; expected a whole number"),
     ("notebooks", "77", "no source in notebooks/source for 77"),

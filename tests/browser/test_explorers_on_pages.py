@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from ipywidgets import IntSlider
 from ipywidgets.embed import embed_data
 
 from course_lib.explorers import Explorer
@@ -21,6 +22,7 @@ CHAPTER_EXPLORERS = [
     pytest.param(page, device, number, id=f"{Path(page).stem}-{device}-{number}")
     for page, found in ON_PAGES.items() for device in ("laptop", "phone") for number in range(len(found))
 ]  # fmt: skip
+VIEW_TYPE = "application/vnd.jupyter.widget-view+json"
 PAGE = """<!doctype html><html lang="en" data-content_root="./"><meta name="viewport"
 content="width=device-width"><title>Gallery</title><body>
 <script type="application/vnd.jupyter.widget-state+json">{state}</script>
@@ -68,13 +70,24 @@ def gallery(site: Path, serve: Callable, tmp_path_factory: pytest.TempPathFactor
     explorers = {name: make() for name, make in EXPLORERS.items()}
     data = embed_data(views=list(explorers.values()), drop_defaults=False)
     folder = tmp_path_factory.mktemp("gallery")
-    views = [
-        f'<script type="application/vnd.jupyter.widget-view+json">{json.dumps(v)}</script>' for v in data["view_specs"]
-    ]
+    views = [f'<script type="{VIEW_TYPE}">{json.dumps(v)}</script>' for v in data["view_specs"]]
     page = PAGE.format(state=json.dumps(data["manager_state"]), views="".join(f"<div>{v}</div>" for v in views))
     (folder / "gallery.html").write_text(page, encoding="utf-8")
     (folder / "_static").symlink_to(site / "_static", target_is_directory=True)
     return serve(folder) + "gallery.html", explorers
+
+
+def test_another_widget_brings_its_libraries_along(site: Path, serve: Callable, visit: VisitMaker, tmp_path: Path):
+    """A lecturer's own ipywidget stands beside an explorer, and both are drawn once."""
+    data = embed_data(views=[IntSlider(7), EXPLORERS["divergence"]()], drop_defaults=False)
+    views = [f'<div><script type="{VIEW_TYPE}">{json.dumps(v)}</script></div>' for v in data["view_specs"]]
+    page = PAGE.format(state=json.dumps(data["manager_state"]), views="".join(views))
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    (tmp_path / "_static").symlink_to(site / "_static", target_is_directory=True)
+    with visit(serve(tmp_path) + "page.html") as seen:
+        seen.page.locator(".widget-slider").wait_for()
+        assert seen.page.locator(".course-explorer").count() == 1
+        seen.assert_quiet()
 
 
 @pytest.fixture(scope="module", params=["laptop", "phone"])

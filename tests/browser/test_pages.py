@@ -177,9 +177,10 @@ def test_unknown_addresses_get_a_page_whose_links_work(address: str, visit: Visi
             assert seen.page.request.get(link).status == 200
 
 
-def test_widget_libraries_are_fetched_only_where_a_widget_is_shown(address: str, visit: VisitMaker):
+def test_figures_need_one_script_and_no_widget_library(address: str, visit: VisitMaker):
     for page, wanted in [("index.html", True), ("book/glossary.html", False)]:
         with visit(address + page) as seen:
             settle(seen.page)
             names = seen.page.evaluate("() => performance.getEntriesByType('resource').map((e) => e.name)")
-            assert any("embed-amd" in name for name in names) is wanted
+            assert any("figures.js" in name for name in names) is wanted
+            assert not [name for name in names if "embed-amd" in name or "anywidget" in name]

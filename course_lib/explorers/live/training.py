@@ -19,6 +19,7 @@ from course_lib.explorers.live.memory import Op, place
 
 OWN = "my own points"
 CAPACITY = 2048  # points that a reader can draw
+CHUNK = 100  # steps that run in Python as one program
 FIRST, BATCH, NOISE, VIEW = range(4)  # what the key of a run is folded with, for each of its uses
 
 Functions = Mapping[str, Callable[..., Any]]
@@ -82,22 +83,29 @@ class Recipe:
         fn = self.views[name]
         return fn(self.model(params), **given(fn, {**inputs, "key": jax.random.fold_in(key, VIEW)}))
 
+    def steps(self, length: int, source: str, state: Any, key: Array, inputs: Mapping[str, Any]) -> tuple[Any, Array]:
+        """So many steps, each with its own batch, as one program; also the loss of each."""
+
+        def one(state: Any, _: None) -> tuple[Any, Array]:
+            return self.step(*state, key, self.batch(source, key, state[2], inputs), inputs)
+
+        return jax.lax.scan(one, state, length=length)
+
     @cached_property
     def compiled(self) -> tuple[Any, Any, Any]:
-        return jax.jit(self.first), jax.jit(self.batch, static_argnums=0), jax.jit(self.step)
+        return jax.jit(self.first), jax.jit(self.batch, static_argnums=0), jax.jit(self.steps, static_argnums=(0, 1))
 
     def train(self, steps: int, seed: int = 0, source: str = "", **values: Any) -> "Run":
         """The run of the page, in Python: equal seeds give equal batches and, but for rounding, equal losses."""
         source, key = source or next(iter(self.sources)), jax.random.key(seed)
         inputs = self.inputs | {k: jnp.asarray(v, self.inputs[k].dtype) for k, v in values.items()}
         first, draw, take = self.compiled
-        state = first(key, inputs)
-        losses, batch = [], draw(source, key, state[2], inputs)
-        for _ in range(steps):
-            batch = draw(source, key, state[2], inputs)
-            state, value = take(*state, key, batch, inputs)
-            losses.append(value)
-        return Run(state[0], np.asarray(losses), batch, key, inputs)
+        state, losses = first(key, inputs), []
+        for length in [CHUNK] * (steps // CHUNK) + [1] * (steps % CHUNK):
+            state, values = take(length, source, state, key, inputs)
+            losses.append(values)
+        batch = draw(source, key, jnp.maximum(state[2] - 1, 0), inputs)
+        return Run(state[0], np.concatenate([np.zeros(0, np.float32), *losses]), batch, key, inputs)
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,12 @@ def in_turn(name: str, turns: list[tuple[dict[str, float], int]], view: str) -> 
     """A reader who moves sliders during the training: the view after each turn."""
     widget = live(name)
     recipe, key = widget.recipe, jax.random.key(widget.training["seed"])
-    first, draw, take = recipe.compiled
+    first, _, take = recipe.compiled
     source, inputs, seen = next(iter(recipe.sources)), recipe.inputs, []
     state = first(key, inputs)
     for values, steps in turns:
         inputs = inputs | {k: jnp.asarray(v, inputs[k].dtype) for k, v in values.items()}
-        for _ in range(steps):
-            state, _ = take(*state, key, draw(source, key, state[2], inputs), inputs)
+        state, _ = take(steps, source, state, key, inputs)
         seen.append({k: np.asarray(v) for k, v in recipe.view(view, state[0], key, inputs).items()})
     return seen
 
