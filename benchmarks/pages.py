@@ -85,6 +85,8 @@ def measure(browser: Browser, address: str, page_name: str) -> Row:
     session.send("Network.emulateNetworkConditions", line)
     session.send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
     page.goto(address + page_name, wait_until="networkidle", timeout=120_000)
+    if page.locator('[type*="widget-view"]').count():
+        page.wait_for_function("() => window.usable", timeout=60_000)
     page.wait_for_timeout(2000)
     usable, shift = page.evaluate("() => [window.usable, window.shift]")
     context.close()

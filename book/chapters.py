@@ -1,5 +1,6 @@
 """What the website adds to a chapter: reading time, boxes and links."""
 
+import base64
 import html
 import re
 from pathlib import Path
@@ -9,10 +10,11 @@ from docutils import nodes
 from library import in_the_library, kept_in_the_library
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
+from PIL import Image
 from sphinx.application import Sphinx
 
 from tools.lessons import cells_of
-from tools.notebook_outputs import STATE, VIEW, tree
+from tools.notebook_outputs import STATE, VIEW, smaller, tree
 
 WORDS_A_MINUTE, LINES_A_MINUTE = 150, 20
 
@@ -103,7 +105,25 @@ def outdated(app: Sphinx, *_: object) -> list[str]:
 def repair_roles(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
     """For screen readers: folded code is named by the words that it shows, and a list of works holds list items."""
     body = context.get("body", "").replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    body = body.replace(' class="sd-card-img-top"', ' class="sd-card-img-top" loading="lazy"')  # far below, all of them
     context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def drop_icon_script(app: Sphinx, exception: Exception | None) -> None:
+    """The theme's script for all icons there are, of which course.css draws the few that pages show."""
+    for page in [] if exception else Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        if (shorter := re.sub(r"<script defer src=[^>]*/fontawesome\.js[^>]*></script>", "", text)) != text:
+            page.write_text(shorter, encoding="utf-8")
+
+
+def pack_pictures(app: Sphinx, exception: Exception | None) -> None:
+    """The pictures that a page made while it was built, as small as those of the notebooks."""
+    for path in [] if exception else Path(app.outdir, "_images").glob("*.png"):
+        with Image.open(path) as image:
+            packed = image.mode == "P"
+        if not packed:
+            path.write_bytes(base64.b64decode(smaller(base64.b64encode(path.read_bytes()).decode())))
 
 
 def setup(app: Sphinx) -> dict:
@@ -111,4 +131,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("source-read", prepare)
     app.connect("doctree-read", describe_covers)
     app.connect("html-page-context", repair_roles)
+    app.connect("build-finished", drop_icon_script)
+    app.connect("build-finished", pack_pictures)
     return {"parallel_read_safe": True}

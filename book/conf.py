@@ -47,7 +47,7 @@ html_show_copyright = False
 language = "en"
 extensions = [
     "myst_nb", "sphinx_external_toc", "sphinx_design", "sphinx_copybutton", "sphinxcontrib.bibtex",
-    "sphinx.ext.autodoc", "sphinx.ext.napoleon", "chapters", "launch", "library",
+    "sphinx.ext.autodoc", "sphinx.ext.napoleon", "chapters", "launch", "library", "symbols",
 ]  # fmt: skip
 external_toc_path = str(external_toc())
 include_patterns = ["index.md", "notebooks/*.ipynb", "book/*.md", "book/api/*.md"]
@@ -59,6 +59,7 @@ course_repository = repository(ROOT)
 
 html_theme = "sphinx_book_theme"
 html_title = project
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static", str(BUILD / "static")]
 html_css_files = ["course.css"]
 html_js_files = [("course.js", {"defer": "defer"})]

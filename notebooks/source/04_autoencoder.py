@@ -736,6 +736,27 @@ latent_plane.latent_plane_explorer(
 # still images, since the decoder gives one for every point. Far out they resemble the nearest arm; between two arms
 # they are blurs of both, such as no training digit is. Nothing in the loss asked for more.
 
+# %% [markdown] tags=["box"]
+# **Predict, then play.** The browser trains an auto-encoder with two latents on digits of 8×8 pixels. Drag the dot from
+# one colour to another: what is decoded on the way?
+
+# %% caption="An auto-encoder that is trained in this page: the codes of digits, coloured by class, in standard deviations from their mean; the digit decoded at the dot; the loss in nats."
+from course_lib.explorers.scenes.live_autoencoder import (
+    live_autoencoder_explorer,
+)
+
+eight_by_eight = data.digits_8x8().train
+live_autoencoder_explorer(
+    lambda rngs: DeepAutoencoder(64, [64], 2, rngs=rngs),
+    cross_entropy_loss,
+    data.binarize(eight_by_eight.images),
+    eight_by_eight.labels,
+)
+
+# %% [markdown] tags=["answer"]
+# A blend of the two, which need not be a digit. Early in the training all codes lie close together, and the decoder
+# shows the mean of everything.
+
 # %% [markdown]
 # ## 4.9 From one digit to another
 #

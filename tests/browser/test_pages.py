@@ -1,5 +1,6 @@
 """Every page in a real browser: nothing from elsewhere, no error, accessible in light and dark, also from a folder."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,4 +184,6 @@ def test_figures_need_one_script_and_no_widget_library(address: str, visit: Visi
             settle(seen.page)
             names = seen.page.evaluate("() => performance.getEntriesByType('resource').map((e) => e.name)")
             assert any("figures.js" in name for name in names) is wanted
-            assert not [name for name in names if "embed-amd" in name or "anywidget" in name]
+            assert not [name for name in names if re.search("embed-amd|anywidget|fontawesome|favicon.ico", name)]
+            pictures = seen.page.locator(".cell_output > img")
+            assert [picture for picture in pictures.all() if picture.is_visible()] == [], "beside a figure that lives"
