@@ -1,7 +1,6 @@
 """A notebook's source, with solutions, becomes its two editions: one to learn from, one to test."""
 
 import ast
-import re
 from pathlib import Path
 
 import jupytext
@@ -23,7 +22,6 @@ METADATA = {
 FINAL_CELL = "from course_lib.exercises import require_all_passed\n\nrequire_all_passed()"
 # `again`: why a cell does something else when it is run once more; `numbers`: where numbers in prose come from.
 KEPT = ("tags", "alt", "caption", "library", "again", "numbers", "kind")
-SINGLE_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\(?![\\\"])")
 FOR_TOOLS = ("again", "caption", "numbers")
 AGAIN_CELL = """import os
 import sys
@@ -45,16 +43,8 @@ def describe(cell: NotebookNode, number: int) -> str:
 
 
 def read_source(path: Path) -> list[NotebookNode]:
-    """The cells of a jupytext percent source, with only the metadata that the course uses.
-
-    Raises: NotebookError: an empty cell, or a single backslash in a header, where `\\n` would be a new line.
-    """
-    text = path.read_text(encoding="utf-8")
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.startswith("# %%") and (found := SINGLE_BACKSLASH.search(line)):
-            place = line[found.start() :][:30]
-            raise NotebookError(f"line {number}: write each backslash twice in a cell's header, as at {place!r}")
-    cells = jupytext.reads(text, fmt="py:percent").cells
+    """The cells of a jupytext percent source, with only the metadata that the course uses."""
+    cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent").cells
     for number, cell in enumerate(cells, start=1):
         cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k in KEPT})
         if not cell.source.strip():

@@ -22,6 +22,7 @@ subseteq substack succ sum sup supset tag tan tanh tau text textbf textcolor tex
 theta tilde times to top triangleq underbrace underline underset uparrow updownarrow upsilon varepsilon varnothing
 varphi vartheta vdots vec vee vert Vert vphantom wedge widehat widetilde xi Xi xleftarrow xrightarrow zeta
 """
+SINGLE = re.compile(r'(?<!\\)(?:\\\\)*\\(?![\\"])')
 KNOWN = frozenset(re.findall(r"\w+", MACROS))
 
 
@@ -72,3 +73,19 @@ def test_faults_are_found(markdown, problem):
 def test_good_formulas_pass():
     good = "For $x_{1}$ and `cost = $5` and \\$3: $$\\begin{aligned}\\left\\{ a \\right\\} &\\\\ b\\end{aligned}$$"
     assert problems(good) == []
+
+
+def single_backslashes(text: str) -> list[str]:
+    """Cell headers with one backslash where two are due: `\\nabla` would become a new line and "abla"."""
+    found = [SINGLE.search(line) for line in text.splitlines() if line.startswith("# %%")]
+    return [match.string[match.start() :][:40] for match in found if match]
+
+
+@each_source
+def test_backslashes_in_headers_are_written_twice(path):
+    assert single_backslashes(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(("caption", "count"), [(r"$\mu$", 1), (r"$\\mu$", 0), (r"a \"word\"", 0), (r"\n", 1)])
+def test_a_single_backslash_is_found(caption, count):
+    assert len(single_backslashes(f'# %% caption="{caption}"')) == count

@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tools import build_notebooks, notebook_digest, notebook_source
 from tools.build_notebooks import check, learner_path, main, trial_path
 from tools.notebook_outputs import STATE, VIEW, clean
-from tools.notebook_source import NotebookError, learner_edition, read_source, trial_edition
+from tools.notebook_source import NotebookError, learner_edition, trial_edition
 
 TINY = '''# %% [markdown]
 # # 98 · Tiny
@@ -499,17 +499,3 @@ def test_the_command_line_writes_trial_editions_alone(project):
 def test_markers_are_the_documented_ones():
     stub, solved = notebook_source.split_solution("a\n### BEGIN SOLUTION\nb\n### END SOLUTION\nc")
     assert (stub, solved) == ("a\n...  # your code here\nc", "a\nb\nc")
-
-
-@pytest.mark.parametrize(
-    ("caption", "fails"), [(r"$\mu$", True), (r"$\\mu$", False), (r"a \"word\"", False), (r"\n", True)]
-)
-def test_a_single_backslash_in_a_header_is_refused(tmp_path, caption, fails):
-    """Python would read `\\nabla` as a new line and "abla"."""
-    source = tmp_path / "00_x.py"
-    source.write_text(f'# %% caption="{caption}"\n1\n', encoding="utf-8")
-    if fails:
-        with pytest.raises(NotebookError, match="write each backslash twice"):
-            read_source(source)
-    else:
-        assert len(read_source(source)) == 1
