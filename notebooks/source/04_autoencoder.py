@@ -545,7 +545,7 @@ print(f"784 pixels are 784 bits; 64 numbers are {64 * 32:,} bits")
 # $\lambda_1\ge\lambda_2\ge\dots$. The error that remains is the variance in the directions left out (Exercise 4.7 asks
 # why):
 #
-# $$\min\ \frac1n\sum_{n}\lVert x_n-\hat x_n\rVert^2=\sum_{j>k}\lambda_j .$$
+# $$\min\ \frac1N\sum_{n=1}^{N}\lVert x_n-\hat x_n\rVert^2=\sum_{j>k}\lambda_j .$$
 #
 # So if $\lambda_k>\lambda_{k+1}$, the columns of $v$ must span the same subspace as $u_1,\dots,u_k$. They need not *be*
 # these vectors. For any invertible $k\times k$ matrix $A$,
@@ -1185,7 +1185,7 @@ with exercise("4.3") as check:
 # ### Exercise 4.4 ★★ — Forget the mean
 #
 # A linear auto-encoder *without* the biases $b$ and $c$ can only reconstruct on a sheet through the origin. The best
-# one is spanned by the leading eigenvectors of $\frac1n\sum_n x_nx_n^{\mathsf T}$, with no mean subtracted. Return the
+# one is spanned by the leading eigenvectors of $\frac1N\sum_n x_nx_n^{\mathsf T}$, with no mean subtracted. Return the
 # first `k` of them as columns, the largest eigenvalue first.
 #
 # **Hint.** The matrix is `x.T @ x / len(x)`, if the rows of `x` are the $x_n$.
