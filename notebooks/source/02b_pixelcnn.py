@@ -139,8 +139,7 @@ print(f"total probability {total:.4f}")
 #
 # ### What goes wrong: mask B in the first layer
 #
-# One letter wrong, and every pixel sees itself. Nothing stops with an error, so we train the broken model on fair coin
-# tosses.
+# One letter wrong, and every pixel sees itself. No error is raised, so we train it on fair coin tosses.
 #
 # **Predict:** nobody can predict coin tosses. What loss will the broken model report?
 
@@ -269,7 +268,7 @@ fig = receptive_fields(
 
 # %% [markdown]
 # **Answer.** It would be a leak because $h$ one place to the right has seen the pixel itself, and the next vertical
-# kernel, which looks to both sides, would fetch it from there. (Exercise 2b.6 meets this leak.) Now count every
+# kernel, which looks to both sides, would fetch it from there. (Exercise 2b.8 meets this leak.) Now count every
 # forbidden entry, and every allowed one within reach:
 
 # %% tags=["nbval-check-output"]
@@ -283,7 +282,7 @@ for n, field in enumerate(two_stacks, start=1):
 
 # %% [markdown]
 # The second witness flips each pixel of a black-and-white image, one after the other, and looks which features change.
-# It would find steps and dead units, too. It can miss a dependency, never invent one.
+# It can find steps and switched-off units, too. It may miss a dependency, never invent one.
 
 
 # %% tags=["nbval-check-output"]
@@ -383,7 +382,7 @@ legend = plt.legend()
 # knows where it is. And if there are classes, every bias gets a term for the class.
 
 # %% [markdown]
-# Here is a layer, line by line as in the formula, beside the library's own.
+# Here is a layer, line by line as in the formula.
 
 
 # %%
@@ -554,8 +553,9 @@ for name, other in pairs_compared:
 #   short-sighted even on an image of only 8 rows.
 # - **Shared weights or MADE's own?** From the same kind of start the wide PixelCNN wins. But MADE can begin from the
 #   share of ink in every pixel, as it did in chapter 2, and then each of its starts is ahead of each of PixelCNN's.
-#   With more steps it gains again: chapter 2 has the number. So the table does not say which *architecture* suits small
-#   centred digits better. It says how much a recipe can decide, and how little a comparison without one means.
+#   With more steps MADE gains again (chapter 2); exercise 2b.9 gives PixelCNN this start. So the table does not say
+#   which *architecture* suits small centred digits better. It says how much a recipe can decide, and how little a
+#   comparison without one means.
 
 # %% [markdown]
 # ## 2b.7 Grey levels
@@ -916,10 +916,59 @@ fig = image_rows(rows_28)
 #   compares with $p(x)$; a class given for free does not.
 # - Sampling computes each feature once, and completes any image whose first pixels are given.
 
-# %% [markdown] tags=["exercise"] kind="fill-in"
+# %% [markdown] tags=["exercise"] kind="recall"
 # ## Exercises
 #
-# ### Exercise 2b.1 ★ — Another ordering
+# ### Exercise 2b.1 ★ — Open entries
+# A kernel of radius $\rho$ has $(2\rho+1)^2$ entries. Return how many of them mask A leaves open, and how many mask B.
+#
+# **Hint.** As many entries come before the centre as after it.
+
+
+# %% tags=["exercise"]
+def open_entries(radius):
+    ### BEGIN SOLUTION
+    before = ((2 * radius + 1) ** 2 - 1) // 2
+    return before, before + 1
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("2b.1") as check:
+    for reach in (1, 2, 3):
+        counted_open = [convolution_mask(reach, kind).sum() for kind in "AB"]
+        hint = "Mask B lets in the centre, mask A does not."
+        got = open_entries(reach)
+        check.close(f"radius {reach}", got, counted_open, hint=hint)
+
+# %% [markdown] tags=["exercise"] kind="recall"
+# ### Exercise 2b.2 ★ — What a label can be worth
+# There are $C$ equally frequent classes and $D$ pixels. How many bits per dimension can the label save at most, on
+# average?
+#
+# **Hint.** To name one of $C$ equally frequent classes takes $\log_2C$ bits. They are spread over $D$ pixels.
+
+
+# %% tags=["exercise"]
+def most_saved(num_classes, num_pixels):
+    ### BEGIN SOLUTION
+    return np.log2(num_classes) / num_pixels
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("2b.2") as check:
+    check.close("two classes, one pixel: a bit", most_saved(2, 1), 1.0)
+    most = most_saved(10, 64)
+    hint = "log₂, and divide by the number of pixels."
+    check.close("grey digits", most, np.log(10) / np.log(2) / 64, hint=hint)
+    saved_nats = log_prob(grey, *grey_test) - grey_log_p
+    saved_bits = bits_per_dim(saved_nats, 64).mean()
+    enough = None if most is None else most >= saved_bits
+    check.true("no less than the label of section 2b.7 saved", enough)
+
+# %% [markdown] tags=["exercise"] kind="fill-in"
+# ### Exercise 2b.3 ★ — Another ordering
 # Write mask A for an image that is read *column by column*, top to bottom within a column. Return an array of 0 and 1
 # of shape `(2 * radius + 1, 2 * radius + 1)`.
 #
@@ -936,7 +985,7 @@ def column_mask(radius):
 
 
 # %% tags=["check"]
-with exercise("2b.1") as check:
+with exercise("2b.3") as check:
     answer = column_mask(2)
     done = answer is not None
     opened = np.sum(answer) if done else None
@@ -951,7 +1000,7 @@ with exercise("2b.1") as check:
     )
 
 # %% [markdown] tags=["exercise"] kind="fill-in"
-# ### Exercise 2b.2 ★ — How far does it see?
+# ### Exercise 2b.4 ★ — How far does it see?
 # The first layer's kernels reach `first_radius` pixels far, those of later layers one pixel times their dilation (the
 # distance between the pixels that they look at). How many rows up does the field of a model reach?
 #
@@ -966,69 +1015,12 @@ def rows_up(first_radius, dilations):
 
 
 # %% tags=["check"]
-with exercise("2b.2") as check:
+with exercise("2b.4") as check:
     for n, field in enumerate(two_stacks):
         measured = target[0] - np.nonzero(field[target].any(axis=1))[0].min()
         check.close(f"figure, {n + 1} layers", rows_up(1, [1] * n), measured)
     wide_reach = rows_up(3, [1, 2, 4])
     check.close("kernel of 7 × 7, then dilations 1, 2, 4", wide_reach, 10)
-
-# %% [markdown] tags=["exercise"] kind="derivation"
-# ### Exercise 2b.3 ★★ — The size of the blind spot
-# All kernels are 3 × 3, there is one stack of $n$ layers. Derive on paper how many predecessors within $n$ rows and $n$
-# columns are blind, far from the borders, and return the formula.
-#
-# **Hint.** In the row $a$ above the target, which columns to the right are blind? Section 2b.3 has the condition.
-#
-# **Hint.** They are the columns $a+1$ to $n$, that is $n-a$ of them. Sum over the rows $a=1,\dots,n$; the pixel's own
-# row has no predecessors to the right.
-
-
-# %% tags=["exercise"]
-def blind_pixels(n):
-    ### BEGIN SOLUTION
-    return n * (n - 1) // 2
-    ### END SOLUTION
-
-
-# %% tags=["check"]
-with exercise("2b.3") as check:
-    for n in range(1, 5):
-        missing = (two_stacks[n - 1] & ~one_stack[n - 1])[target].sum()
-        hint = "In the row a above, the columns a + 1 to n."
-        check.close(f"{n} layers", blind_pixels(n), missing, hint=hint)
-
-# %% [markdown] tags=["exercise"] kind="fill-in"
-# ### Exercise 2b.4 ★★ — Levels that sum to 1
-# Write the probabilities of all `levels` levels for a *single* logistic with `mean` and `scale`, as a vector, by the
-# definition: differences of sigmoids, and the tails to the first and the last level.
-#
-# **Hint.** There are `levels - 1` edges between neighbouring levels, at $c_\ell+\delta$ for all levels but the last.
-#
-# **Hint.** Put a 0 in front of the sigmoids at the edges and a 1 behind them, and take differences.
-
-
-# %% tags=["exercise"]
-def level_probabilities(mean, scale, levels):
-    ### BEGIN SOLUTION
-    edges = (2 * jnp.arange(1, levels) - 1) / (levels - 1) - 1
-    inside = jax.nn.sigmoid((edges - mean) / scale)
-    ends = jnp.zeros(1), inside, jnp.ones(1)
-    return jnp.diff(jnp.concatenate(ends))
-    ### END SOLUTION
-
-
-# %% tags=["check"]
-with exercise("2b.4") as check:
-    answer = level_probabilities(0.3, 0.2, 17)
-    single = np.array([0.0, 0.3, np.log(0.2)], np.float32)
-    right_one = np.exp(jax.jit(LogisticMixture(17, 1).level_log_probs)(single))
-    hint = "The edge between two levels is half a step above the lower."
-    check.close("as in the library", answer, right_one, rtol=1e-4, hint=hint)
-    whole = np.sum(answer) if answer is not None else None
-    check.close("they sum to 1", whole, 1.0, hint="Who gets the tails?")
-    two = level_probabilities(0.0, 1.0, 2)
-    check.close("two levels: a Bernoulli", two, [0.5, 0.5])
 
 # %% [markdown] tags=["exercise"] kind="fill-in"
 # ### Exercise 2b.5 ★ — Which class is it?
@@ -1058,8 +1050,65 @@ with exercise("2b.5") as check:
     hint = "Subtract the largest logarithm before you exponentiate."
     check.close("no underflow", far, posterior, rtol=1e-3, hint=hint)
 
+# %% [markdown] tags=["exercise"] kind="derivation"
+# ### Exercise 2b.6 ★★ — The size of the blind spot
+# All kernels are 3 × 3, there is one stack of $n$ layers. Derive on paper how many predecessors within $n$ rows and $n$
+# columns are blind, far from the borders, and return the formula.
+#
+# **Hint.** In the row $a$ above the target, which columns to the right are blind? Section 2b.3 has the condition.
+#
+# **Hint.** They are the columns $a+1$ to $n$, that is $n-a$ of them. Sum over the rows $a=1,\dots,n$; the pixel's own
+# row has no predecessors to the right.
+
+
+# %% tags=["exercise"]
+def blind_pixels(n):
+    ### BEGIN SOLUTION
+    return n * (n - 1) // 2
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("2b.6") as check:
+    for n in range(1, 5):
+        missing = (two_stacks[n - 1] & ~one_stack[n - 1])[target].sum()
+        hint = "In the row a above, the columns a + 1 to n."
+        check.close(f"{n} layers", blind_pixels(n), missing, hint=hint)
+
+# %% [markdown] tags=["exercise"] kind="fill-in"
+# ### Exercise 2b.7 ★★ — Levels that sum to 1
+# Write the probabilities of all `levels` levels for a *single* logistic with `mean` and `scale`, as a vector, by the
+# definition: differences of sigmoids, and the tails to the first and the last level.
+#
+# **Hint.** There are `levels - 1` edges between neighbouring levels, at $c_\ell+\delta$ for all levels but the last.
+#
+# **Hint.** Put a 0 in front of the sigmoids at the edges and a 1 behind them, and take differences.
+
+
+# %% tags=["exercise"]
+def level_probabilities(mean, scale, levels):
+    ### BEGIN SOLUTION
+    edges = (2 * jnp.arange(1, levels) - 1) / (levels - 1) - 1
+    inside = jax.nn.sigmoid((edges - mean) / scale)
+    ends = jnp.zeros(1), inside, jnp.ones(1)
+    return jnp.diff(jnp.concatenate(ends))
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("2b.7") as check:
+    answer = level_probabilities(0.3, 0.2, 17)
+    single = np.array([0.0, 0.3, np.log(0.2)], np.float32)
+    right_one = np.exp(jax.jit(LogisticMixture(17, 1).level_log_probs)(single))
+    hint = "The edge between two levels is half a step above the lower."
+    check.close("as in the library", answer, right_one, rtol=1e-4, hint=hint)
+    whole = np.sum(answer) if answer is not None else None
+    check.close("they sum to 1", whole, 1.0, hint="Who gets the tails?")
+    two = level_probabilities(0.0, 1.0, 2)
+    check.close("two levels: a Bernoulli", two, [0.5, 0.5])
+
 # %% [markdown] tags=["exercise"] kind="bug hunt"
-# ### Exercise 2b.6 ★★ — A leak between two stacks
+# ### Exercise 2b.8 ★★ — A leak between two stacks
 # Somebody wanted the vertical stack to know more, and wrote the layer below. Some of its forbidden derivatives are not
 # 0. Find the line, say why it leaks, and write `mended_layer`, which does what the formula of section 2b.5 says.
 #
@@ -1091,11 +1140,118 @@ def mended_layer(layer, v, h, bias):
 
 
 # %% tags=["check"]
-with exercise("2b.6") as check:
+with exercise("2b.8") as check:
     mended = mended_layer(second_layer, v, h, bias) or (None, None)
     for name, ours, theirs in zip("vh", mended, library_layer, strict=True):
         hint = "The vertical stack must not listen to the horizontal one."
         check.close(f"{name}", ours, theirs, hint=hint, atol=1e-5)
+
+# %% [markdown] tags=["exercise"] kind="experiment"
+# ### Exercise 2b.9 ★★★ — PixelCNN from ink
+# In section 2b.6 MADE took the lead because it began from the share of ink in each pixel. Let the wide PixelCNN begin
+# there, too: its logits, `builders["two stacks, wide"](0)`, shall be *corrections* that are added to `ink_logits`.
+# Train it so, by the recipe of that section, 240 steps on 64 digits each, and return it. The target on the *validation*
+# digits, with `ink_logits` added: a tenth of a nat less than the three starts of section 2b.6 need on average.
+#
+# **Hint.** A constant for each pixel depends on no pixel. So no mask is touched, and the sum is a density, too.
+#
+# **Hint.** `fit` takes a loss of your own, `(model, x, key)`. It must score `x` under the *sum* of the logits.
+# Twelve epochs of `x_train` are 240 steps; the optimizer is `cosine_adam(1e-2, 240)`.
+
+
+# %% tags=["exercise"]
+share_of_ink = (x_train.sum(axis=0) + 1) / (len(x_train) + 2)
+ink_logits = jnp.log(share_of_ink) - jnp.log(1 - share_of_ink)
+
+
+def nats_of_logits(x, logits):
+    log_p = x * jax.nn.log_sigmoid(logits)
+    log_p += (1 - x) * jax.nn.log_sigmoid(-logits)
+    return -log_p.sum(axis=(1, 2)).mean()
+
+
+def corrections_of_ink():
+    ### BEGIN SOLUTION
+    # One start proves little: those of section 2b.6 scatter by more than
+    # this gain. Train three, and average, before you believe it.
+    begun = builders["two stacks, wide"](0)
+
+    def loss(model, x, key):
+        return nats_of_logits(x, model.conditional_logits(x) + ink_logits)
+
+    fit(
+        begun, loss, x_train, key=jax.random.key(0), epochs=12,
+        batch_size=64, optimizer=cosine_adam(1e-2, 240),
+    )  # fmt: skip
+    return begun
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("2b.9") as check:
+    begun = corrections_of_ink()
+    missing = begun is None
+    corrections = 0.0 if missing else begun.conditional_logits(x_valid)
+    with_ink = nats_of_logits(x_valid, corrections + ink_logits)
+    without_ink = nats_of_logits(x_valid, corrections + 0 * ink_logits)
+    they_correct = ... if missing else with_ink < without_ink
+    hint = "The loss must score the digits under the sum of the logits."
+    check.true("its logits are corrections", they_correct, hint=hint)
+    of_starts = [log_prob(one, x_valid) for one in models["two stacks, wide"]]
+    ahead = ... if missing else with_ink <= -np.mean(of_starts) - 0.1
+    check.true("a tenth of a nat less than without", ahead, hint=hint)
+
+# %% [markdown] tags=["exercise"] kind="open"
+# ### Exercise 2b.10 ★★★ — How far does it look?
+# The receptive field says what a prediction *may* use. What does it use? Blank out every row that lies more than $r$
+# rows above the pixel that is predicted, and let `models["two stacks, wide"][0]` predict. Return its mean nats for a
+# validation digit, for $r=0$, 1, 2, 3 and 7. How many rows does a model of images need?
+#
+# **Hint.** For the pixels of row $i$ set the rows before $i-r$ to 0, and add up the entries of `log_probs` that belong
+# to row $i$. Eight passes are enough for one $r$.
+#
+# **Hint.** With $r=7$ nothing is blanked out: the nats must be those of the model.
+
+
+# %% tags=["exercise"]
+def nats_by_reach():
+    ### BEGIN SOLUTION
+    # A model that was trained with all rows may fare worse without them than
+    # one trained without: rows of paper are unusual. So these numbers bound
+    # from above what the far rows are worth. Known: the receptive field that
+    # counts is often much smaller than the possible one (Luo et al., 2016,
+    # arXiv:1701.04128); language models use far words, but hardly their order
+    # (Khandelwal et al., 2018, arXiv:1805.04623). How much a longer reach
+    # would gain on given data is found by training, not by theory.
+    model, nats_each = models["two stacks, wide"][0], []
+    for r in (0, 1, 2, 3, 7):
+        nats = 0.0
+        for i in range(8):
+            near = x_valid.at[:, : max(i - r, 0)].set(0.0)
+            nats -= model.log_probs(near)[:, i].sum(axis=1).mean()
+        nats_each.append(nats)
+    return nats_each
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+def nats_within(model, r):
+    """Blank out the far rows of all digits, for one row after the other."""
+    row, nats = np.arange(8)[:, None], 0.0
+    for i in range(8):
+        shown_rows = jnp.where(row < i - r, 0.0, x_valid)
+        nats -= model.log_probs(shown_rows)[:, i].sum() / len(x_valid)
+    return nats
+
+
+with exercise("2b.10") as check:
+    reached = nats_by_reach()
+    nearsighted = models["two stacks, wide"][0]
+    for n, r in enumerate((0, 1, 2, 3, 7)):
+        got = None if reached is None else reached[n]
+        right_nats = 0.0 if got is None else nats_within(nearsighted, r)
+        hint = "Row i keeps the rows i − r to i; sum over all eight rows."
+        check.close(f"r = {r}", got, right_nats, rtol=1e-3, hint=hint)
 
 # %% [markdown] tags=["frame"]
 # ## Sources
@@ -1121,5 +1277,5 @@ with exercise("2b.6") as check:
 # %% [markdown]
 # ## Next
 #
-# Here an image is built pixel by pixel, and the network decides only where the next one falls. Chapter 3, *Normalizing
-# flows*, builds all values at once.
+# Here an image is built pixel by pixel, from pixels alone. Chapter 2c, *DARN*, puts hidden bits in front of them.
+# Chapter 3, *Normalizing flows*, builds all values at once.

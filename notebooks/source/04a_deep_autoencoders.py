@@ -48,7 +48,7 @@ notebook.start()
 # ## 4a.1 Why depth
 #
 # PCA finds the best *flat* sheet at once. Is a bent one worth the training? The digits are those of chapter 4, now in
-# grey and smaller, which is quicker: 16 × 16 pixels, each the mean of a square of 2 × 2. The error of an image is
+# grey and smaller: 16 × 16 pixels, each the mean of a square of 2 × 2. The error of an image is
 # $\lVert\hat x-x\rVert^2$, the sum over its 256 pixels.
 
 # %%
@@ -84,11 +84,14 @@ def train(model, loss=squared_error_loss, examples=x_train, **changes):
 
 # %% [markdown]
 # For this error PCA is the best sheet with $k$ directions that is *flat* (chapter 4). A deep auto-encoder may bend its
-# sheet, with the activation SiLU, $s(a)=a/(1+e^{-a})$, between layers:
+# sheet, with the activation SiLU, $s(a)=a/(1+e^{-a})$, between layers, and a sigmoid at the end:
 #
 # $$256\to128\to64\to k\to64\to128\to256.$$
 #
-# **Predict:** at which $k$ does bending take away the largest share of the error of PCA: 2, 5, 12, or 32?
+# That sigmoid bends, too. A *shallow* network, $256\to k\to256$, has nothing else.
+#
+# **Predict:** at which $k$ does the deep network take away the largest share of the error of PCA: 2, 5, 12, or 32? Is
+# that depth?
 
 # %%
 mean = x_train.mean(axis=0)
@@ -100,21 +103,26 @@ def pca(x, k):
 
 
 sizes = (2, 5, 12, 32)
-deep = {k: DeepAutoencoder(256, [128, 64], k, rngs=nnx.Rngs(0)) for k in sizes}
-for k, model in deep.items():
-    train(model)
-    flat, bent = errors(pca(x_test, k)).mean(), errors(model(x_test)).mean()
-    print(f"{k:2} numbers: PCA {flat:.2f}, deep {bent:.2f}", end="")
-    print(f", {1 - bent / flat:.0%} less")
-
-# %% alt="Squared error of an image against the size of the code, 2 to 32, on a logarithmic axis. Two falling curves: PCA in grey, and below it the deep auto-encoder in blue; the gap is widest at 5 and narrow at 32. A dotted curve for training digits runs just below the blue one." caption="The error of PCA (flat) and of a deep auto-encoder (bent) against the length of the code."
-plt.plot(
-    sizes,
-    [errors(pca(x_test, k)).mean() for k in sizes],
-    "o-",
-    color=GREY,
-    label="PCA, test digits",
+shallow, deep = (
+    {k: DeepAutoencoder(256, hidden, k, rngs=nnx.Rngs(0)) for k in sizes}
+    for hidden in ([], [128, 64])
 )
+for k in sizes:
+    flat, bent = errors(pca(x_test, k)).mean(), {}
+    for name, models in {"shallow": shallow, "deep": deep}.items():
+        train(models[k])
+        bent[name] = errors(models[k](x_test)).mean()
+    print(f"{k:2} numbers: PCA {flat:.2f}", end=", ")
+    print(f"shallow {bent['shallow']:.2f}, deep {bent['deep']:.2f}", end=", ")
+    print(f"deep {1 - bent['deep'] / flat:.0%} less than PCA")
+
+# %% alt="Squared error of an image against the size of the code, 2 to 32, on a logarithmic axis. Three falling curves: PCA in grey; the shallow network in orange, above it at 2 and 5 and below it at 12 and 32; the deep network in blue, far below both at 2, 5 and 12, and between them at 32. A dotted curve for training digits runs just below the blue one." caption="The error of PCA (flat), of a shallow and of a deep auto-encoder against the length of the code."
+for name, colour, rebuild in [
+    ("PCA", GREY, pca),
+    ("shallow", ORANGE, lambda x, k: shallow[k](x)),
+]:
+    curve = [errors(rebuild(x_test, k)).mean() for k in sizes]
+    plt.plot(sizes, curve, "o-", color=colour, label=f"{name}, test digits")
 for x, name, line in [(x_test, "test", "o-"), (x_train, "training", ":")]:
     bent = [errors(deep[k](x), x).mean() for k in sizes]
     plt.plot(sizes, bent, line, color=BLUE, label=f"deep, {name} digits")
@@ -126,6 +134,12 @@ plt.gca().set(
 )
 plt.xticks(sizes, [str(k) for k in sizes])
 legend = plt.legend()
+
+# %% [markdown]
+# **Answer.** The largest share goes at 12 numbers, with 5 close behind: almost half of the error. Up to 12 that is
+# depth: the shallow network gains little on PCA at 12, and falls short of it at 2 and 5. At 32 it is not: the shallow
+# network does no worse than the deep one. (One training each, by one recipe.) So depth pays for short codes, and
+# exercise 4.9 agrees: with 64 numbers, one layer each way rebuilt digits well.
 
 
 # %% alt="Five rows of twelve digits: test digits, then PCA and the deep auto-encoder with 2 numbers, then both with 12. With 2 numbers PCA gives the same blur for most, the deep one gives blurred digits; with 12 PCA shows grey shadows around strokes and the deep one clean paper." caption="Test digits rebuilt from 2 and from 12 numbers, by PCA and by a deep auto-encoder."
@@ -140,10 +154,6 @@ for k in (2, 12):
 fig = image_rows(rows, cell=0.5)
 
 # %% [markdown]
-# **Answer.** Bending takes away the largest share at 12 numbers, with 5 close behind: almost half of the error. Two
-# numbers are too few even for a bent sheet. With 32 the flat sheet catches up, since little variance is left outside of
-# it, and PCA needs no training.
-#
 # ## 4a.2 Tied weights
 #
 # Encoder and decoder do opposite things. Need they have separate weights? The decoder may use the encoder's matrices,
@@ -326,10 +336,10 @@ print(f"{size_of(convolutional(0)):,} parameters,", end=" ")
 print("error, two starts:", ", ".join(f"{e:.2f}" for e in on_test))
 
 # %% [markdown]
-# **Answer.** It has a quarter of the parameters. With half the epochs and a rate chosen on the validation digits its
-# error is below that of every dense start of 4a.2, and about that of the tied ones. Is that because a stroke learned at
-# one place serves at all others? Then neighbourhood must matter. Put the pixels of all digits into one and the same
-# random order: a dense layer could not care less.
+# **Answer.** It has a quarter of the parameters. With half the epochs and a rate of its own its error is below that of
+# every dense start of 4a.2, and a little above that of the tied ones. Is that because a stroke learned at one place
+# serves at all others? Then neighbourhood must matter. Put the pixels of all digits into one and the same random order:
+# a dense layer could not care less.
 
 # %%
 order = np.random.default_rng(0).permutation(256)
@@ -384,7 +394,7 @@ for name, model in scrambled.items():
 #
 # $$\min_f\;\mathbb E\,\lVert f(x+\sigma\varepsilon)-x\rVert^2 .$$
 #
-# From here on $\sigma$ is the size of the noise. No narrow code is needed any more. Ours has 256 numbers.
+# From here on $\sigma$ is the size of the noise. No narrow code is needed; ours has 256 numbers.
 
 
 # %%
@@ -584,7 +594,7 @@ fig.colorbar(shades, label=r"density $p_\sigma(y)$")
 legend = ax.legend(loc="upper left", fontsize=9)
 
 # %% [markdown]
-# The picture agrees. Now the numbers, on fresh noisy points.
+# In numbers, on fresh noisy points:
 
 # %%
 clean = spiral(4, 4000)
@@ -613,15 +623,14 @@ for name, here in {
 
 # %% [markdown]
 # **Answer.** The arrows are long outside, where the density is lowest, and almost nothing on the ridge, where the score
-# is
-# 0. Outside the two also disagree most, since few training points came from there. Against their length, though, arrows
-# on the ridge are least certain.
+# is nearly zero. Outside, where few training points fell, the two also disagree most. Against their length, though,
+# arrows on the ridge are least certain.
 
 # %% [markdown] tags=["box"]
 # **Where this leads.** The error of the formula is not 0: noise has destroyed information, and $\mathbb E[x\mid y]$ is
 # a mean over what $x$ may have been. Between two arms it may lie on neither: means are blurred. With *many* noise
 # levels, from large to small, and a small step at each, denoisers turn noise into samples: that is how **diffusion
-# models** generate. This course stops before them.
+# models** generate.
 
 # %% [markdown]
 # ## 4a.6 Between two digits
@@ -693,13 +702,11 @@ fig = image_rows(rows, cell=0.5)
 
 # %% [markdown]
 # **Answer.** Halfway, twice as many pixels are grey as in a digit if pixels are mixed, and a fifth more if codes are.
-# But the decoded images are farther from all training digits than rebuilt digits are: some are no digit. Nobody asked
-# the decoder to be right *between* codes.
+# But the decoded images are farther from all training digits than rebuilt digits are: some are no digit.
 #
 # ## 4a.7 Things that are no digits
 #
-# Would a low error on digits mean a high one on everything else? Then the error would be a detector. Let us draw some
-# things.
+# Would a low error on digits mean a high one on everything else? Then the error would be a detector.
 
 
 # %%
@@ -826,8 +833,7 @@ for name, z in drawn.items():
 # **An error is no density.** It says how far $x$ lies from the bent sheet, roughly, and nothing about *how often* that
 # place is visited. What is faint and smooth can have little error. And points *on* the sheet have little error whether
 # or not they are digits: the images that the decoder draws from shuffled codes, which 4a.9 will show, all pass. A
-# density must add up to 1, so what it gives to blanks it takes from digits; an error need not. (Densities have troubles
-# of their own with strange images, but at least the question is well posed.)
+# density must add up to 1, so what it gives to blanks it takes from digits; an error need not.
 
 # %% [markdown]
 # ## 4a.8 Neighbours
@@ -882,10 +888,9 @@ fig = image_rows(rows, cell=0.5)
 # %% [markdown]
 # ## 4a.9 A random point
 #
-# To generate, decode a random point. Let us be kind and avoid values that never occur: for each of the 32 numbers take
-# the value that *some* test digit has there.
+# To generate, decode a random point: for each of the 32 numbers take the value that *some* test digit has there.
 #
-# **Predict:** each number alone is now usual. Will the images be digits?
+# **Predict:** each number alone is usual. Will the images be digits?
 
 # %% alt="Two rows of twelve images. Above, test digits rebuilt, all readable. Below, codes whose numbers come from different digits, decoded: strokes and blots, few of them readable." caption="Decoded codes of test digits, and decoded codes whose numbers come from 32 different digits."
 fig = image_rows(
@@ -942,8 +947,8 @@ for name in ("codes of digits", "shuffled codes"):
 # %% [markdown] tags=["box"]
 # ## Summary
 #
-# - A deep auto-encoder bends the sheet of PCA. Of PCA's error that took away almost half with 5 and 12 numbers, and
-#   less with 2 and 32.
+# - Depth pays for short codes: of PCA's error the deep network took away almost half with 5 and 12 numbers. With 32, one
+#   layer each way did as well.
 # - Tied weights reuse the encoder's matrices, transposed. In the linear case nothing is lost, and only rotations and
 #   reflections of the axes remain free. With bends the verdict depended on the recipe, so a fair comparison chooses
 #   each recipe.
@@ -954,10 +959,54 @@ for name in ("codes of digits", "shuffled codes"):
 # - Mixed codes are hardly grey, but need not be digits. Codes find neighbours about as well as pixels or PCA do. An
 #   error is no density, and a random code is no sample.
 
-# %% [markdown] tags=["exercise"] kind="fill-in"
+# %% [markdown] tags=["exercise"] kind="recall"
 # ## Exercises
 #
-# ### Exercise 4a.1 ★ — Count what is tied
+# ### Exercise 4a.1 ★ — What a patch costs
+#
+# A layer of 4a.3 reads patches of 4 × 4 pixels with 8 channels and answers with 16 channels at each place. How many
+# numbers does it learn, biases included? Would it be more for images with four times as many pixels?
+#
+# **Hint.** One linear layer serves all places. How many numbers come in, how many go out?
+
+
+# %% tags=["exercise"]
+def numbers_of_a_layer():
+    ### BEGIN SOLUTION
+    return (4 * 4 * 8) * 16 + 16  # for images of any size
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("4a.1") as check:
+    hint = "A matrix from 4 · 4 · 8 numbers to 16, and 16 biases."
+    second_layer = convolutional(0).down.layers[1]
+    count = size_of(second_layer)
+    check.close("the second layer", numbers_of_a_layer(), count, hint=hint)
+
+# %% [markdown] tags=["exercise"] kind="recall"
+# ### Exercise 4a.2 ★ — From a step to a slope
+#
+# Points on a line carry noise with $\sigma=0.5$. The best denoiser moves $y=2$ to 1.7. What is the slope of
+# $\ln p_\sigma$ at $y=2$?
+#
+# **Hint.** The step of the best denoiser is $\sigma^2$ times the slope.
+
+
+# %% tags=["exercise"]
+def slope_at_two():
+    ### BEGIN SOLUTION
+    return (1.7 - 2) / 0.5**2
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("4a.2") as check:
+    hint = "Divide by the variance of the noise; mind the sign."
+    check.close("the slope", slope_at_two(), -1.2, hint=hint)
+
+# %% [markdown] tags=["exercise"] kind="fill-in"
+# ### Exercise 4a.3 ★ — Count what is tied
 #
 # How many numbers does `TiedAutoencoder` learn? `sizes` lists the widths from input to code, such as
 # `[256, 128, 64, 32]`. Count each matrix once, and the biases of both halves.
@@ -976,17 +1025,18 @@ def count_tied(sizes):
 
 
 # %% tags=["check"]
-with exercise("4a.1") as check:
+with exercise("4a.3") as check:
     check.close(
         "the model of this chapter",
         count_tied([256, 128, 64, 32]),
         size_of(tied),
         hint="Two lists of biases.",
     )
-    check.close("one layer, 5 to 2", count_tied([5, 2]), 17)
+    hint = "A matrix of 10 numbers, and biases for both widths."
+    check.close("one layer, 5 to 2", count_tied([5, 2]), 17, hint=hint)
 
 # %% [markdown] tags=["exercise"] kind="derivation"
-# ### Exercise 4a.2 ★★ — The price of linearity
+# ### Exercise 4a.4 ★★ — The price of linearity
 #
 # Along an eigenvector with eigenvalue $\lambda$ Wiener's filter shrinks by $r=\lambda/(\lambda+\sigma^2)$. Its expected
 # squared error there is $(1-r)^2\lambda+r^2\sigma^2$: what is lost of the signal, plus what stays of the noise.
@@ -1005,18 +1055,18 @@ def wiener_error(eigenvalues, sigma):
 
 
 # %% tags=["check"]
-with exercise("4a.2") as check:
+with exercise("4a.4") as check:
     answer = wiener_error(eigenvalues, sigma)
-    check.close(
-        "one direction: λ = 1, σ = 1", wiener_error(np.ones(1), 1.0), 0.5
-    )
+    one_direction = wiener_error(np.ones(1), 1.0)
+    hint = "Here r = ½: a quarter of each of the two variances."
+    check.close("λ = 1, σ = 1", one_direction, 0.5, hint=hint)
     measured = errors(cleaned["Wiener"]).mean()
     hint = "Sum over all directions."
     what = "the test digits, within 5 %"
     check.close(what, answer, measured, rtol=0.05, hint=hint)
 
 # %% [markdown] tags=["exercise"] kind="derivation"
-# ### Exercise 4a.3 ★★ — Two points
+# ### Exercise 4a.5 ★★ — Two points
 #
 # Let $x$ be $-1$ or $+1$, equally likely, and $y=x+\sigma\varepsilon$. Derive $\mathbb E[x\mid y]$. What happens for
 # $\sigma\to0$, and for large $\sigma$?
@@ -1040,18 +1090,20 @@ def two_log_prob(y):
     return logsumexp(-0.5 * (y - jnp.array([-1.0, 1.0])) ** 2 / 0.8**2)
 
 
-with exercise("4a.3") as check:
+with exercise("4a.5") as check:
     ys = np.linspace(-2, 2, 9, dtype=np.float32)
     denoise_two = jax.jit(lambda y: denoised_mean(two_log_prob, y, 0.8))
     tweedie = denoise_two(ys[:, None])[:, 0]
     mine = mean_of_two(ys, 0.8)
-    check.close("as Tweedie says", mine, tweedie, rtol=1e-3, atol=1e-5)
+    hint = "The odds of +1 against −1 are exp(2y/σ²)."
+    what = "as Tweedie says"
+    check.close(what, mine, tweedie, rtol=1e-3, atol=1e-5, hint=hint)
     hint = "It is an odd function of y."
     middle = mean_of_two(np.zeros(1), 0.3)
     check.close("halfway nobody knows", middle, np.zeros(1), hint=hint)
 
 # %% [markdown] tags=["exercise"] kind="fill-in"
-# ### Exercise 4a.4 ★★ — A transposed layer by hand
+# ### Exercise 4a.6 ★★ — A transposed layer by hand
 #
 # In one dimension: `p` has shape `(n, 4)`, and row $i$ is a patch that was cut at places $2i-1,\dots,2i+2$ of a signal
 # of length $2n$. Write all patches back and add where they overlap. What falls outside of the signal is dropped.
@@ -1072,7 +1124,7 @@ def overlap_add_line(p):
 
 
 # %% tags=["check"]
-with exercise("4a.4") as check:
+with exercise("4a.6") as check:
     flat_patches = overlap_add_line(np.ones((3, 4)))
     hint = "Patches are 2 apart."
     check.close("ones, 3 patches", flat_patches, [1, 2, 2, 2, 2, 1], hint=hint)
@@ -1081,10 +1133,11 @@ with exercise("4a.4") as check:
     cut = np.stack([np.pad(line, 1)[2 * i : 2 * i + 4] for i in range(5)])
     written = overlap_add_line(some)
     inner = None if written is None else np.sum(written * line)
-    check.close("q · Cx = Cᵀq · x", inner, (some * cut).sum())
+    hint = "Each patch goes back to the place where it was cut."
+    check.close("q · Cx = Cᵀq · x", inner, (some * cut).sum(), hint=hint)
 
 # %% [markdown] tags=["exercise"] kind="derivation"
-# ### Exercise 4a.5 ★★ — A noisy target
+# ### Exercise 4a.7 ★★ — A noisy target
 #
 # The target carries noise of its own, $x+\tau\varepsilon'$, independent of everything else, in $d$ dimensions. A
 # denoiser has the expected loss `clean_loss` against clean targets. Derive its expected loss against the noisy ones.
@@ -1104,7 +1157,7 @@ def loss_with_noisy_target(clean_loss, tau, d):
 
 
 # %% tags=["check"]
-with exercise("4a.5") as check:
+with exercise("4a.7") as check:
     own = np.random.default_rng(7).normal(size=x_test.shape)
     noisy_target = x_test + 0.3 * own
     for name in ("Wiener", "denoiser"):
@@ -1114,38 +1167,8 @@ with exercise("4a.5") as check:
         hint = "The cross term is 0."
         check.close(name, expected, against, rtol=0.02, hint=hint)
 
-# %% [markdown] tags=["exercise"] kind="derivation"
-# ### Exercise 4a.6 ★★★ — How sure is the denoiser?
-#
-# In one dimension, Tweedie's formula gives the mean of $x$ given $y$. The second derivative of $\ln p_\sigma$ gives its
-# variance. Derive $\operatorname{Var}[x\mid y]$ from $\sigma$ and `curvature`, the value of $(\ln p_\sigma)''(y)$.
-#
-# **Hint.** Differentiate $\mathbb E[x\mid y]=\int x\,p(x)\,\mathcal N(y;x,\sigma^2)\,dx\,/\,p_\sigma(y)$ by $y$: you
-# find $\operatorname{Var}[x\mid y]/\sigma^2$.
-#
-# **Hint.** Differentiate the other side as well: $1+\sigma^2(\ln p_\sigma)''(y)$.
-
-
-# %% tags=["exercise"]
-def posterior_variance(curvature, sigma):
-    ### BEGIN SOLUTION
-    return sigma**2 * (1 + sigma**2 * curvature)
-    ### END SOLUTION
-
-
-# %% tags=["check"]
-with exercise("4a.6") as check:
-    second = jax.vmap(jax.grad(jax.grad(two_log_prob)))
-    places = jnp.linspace(-2, 2, 9)
-    variances = posterior_variance(second(places), 0.8)
-    by_hand = 1 - jnp.tanh(places / 0.8**2) ** 2  # E[x²] - E[x]², x = ±1
-    what = "two points, as in 4a.3"
-    check.close(what, variances, by_hand, rtol=1e-3, atol=1e-4)
-    normal_prior = posterior_variance(-1 / (3.0 + 1.0), 1.0)
-    check.close("x normal, variance 3, σ = 1", normal_prior, 0.75)
-
 # %% [markdown] tags=["exercise"] kind="bug hunt"
-# ### Exercise 4a.7 ★★ — The denoiser that leaves the noise
+# ### Exercise 4a.8 ★★ — The denoiser that leaves the noise
 #
 # A colleague's loss falls almost to 0, yet the trained network returns its input, noise and all. Find the fault and
 # write the loss right.
@@ -1170,7 +1193,7 @@ def mended_loss(model, batch, key):
 
 
 # %% tags=["check"]
-with exercise("4a.7") as check:
+with exercise("4a.8") as check:
     copying = mended_loss(lambda y: y, x_test, jax.random.key(8))
     hint = "The target must be clean."
     what = "copying costs the noise, 64"
@@ -1179,6 +1202,120 @@ with exercise("4a.7") as check:
     blank_error = (x_test**2).sum(axis=1).mean()
     what = "white paper costs the ink alone"
     check.close(what, paper, blank_error, rtol=1e-4)
+
+# %% [markdown] tags=["exercise"] kind="experiment"
+# ### Exercise 4a.9 ★★ — One denoiser for much and for little noise
+#
+# The denoiser of 4a.4 has seen one $\sigma$ only. Train a network of the same size whose $\sigma$ is drawn anew for
+# each image, and return it. The target on test digits: less error than Wiener's filter for that noise at $\sigma=0.2$,
+# at 0.5 and at 0.8, where one network must serve all three.
+#
+# **Hint.** In the loss of 4a.4 draw one $\sigma$ for each row of `batch`: `jax.random.uniform` with the shape
+# `(len(batch), 1)`, and a second key for the noise.
+#
+# **Hint.** Squared errors of strong noise weigh most, so let small $\sigma$ occur often enough: draw it between 0.05
+# and 0.85, say, and train somewhat longer than in 4a.4.
+
+
+# %% tags=["exercise"]
+def one_for_all():
+    ### BEGIN SOLUTION
+    def loss(model, batch, key):
+        noise_key, sigma_key = jax.random.split(key)
+        shape = (len(batch), 1)
+        sigmas = jax.random.uniform(sigma_key, shape, minval=0.05, maxval=0.85)
+        noisy = batch + sigmas * jax.random.normal(noise_key, batch.shape)
+        return ((model(noisy) - batch) ** 2).sum(-1).mean()
+
+    net = DenoisingAutoencoder(256, [256], 256, rngs=nnx.Rngs(0))
+    train(net, loss, epochs=40, rate=2e-3)
+    return net
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("4a.9") as check:
+    one_net = one_for_all()
+    hint = "Does the training show noise of this size often enough?"
+    for size in (0.2, 0.5, 0.8):
+        given = x_test + size * noise.astype(np.float32)
+        shrink = eigenvalues / (eigenvalues + size**2)
+        filtered = mean + ((given - mean) @ axes * shrink) @ axes.T
+        less = ...
+        if one_net is not None:
+            less = errors(one_net(given)).mean() < errors(filtered).mean()
+        check.true(f"σ = {size}: less than Wiener's", less, hint=hint)
+
+# %% [markdown] tags=["exercise"] kind="derivation"
+# ### Exercise 4a.10 ★★★ — How sure is the denoiser?
+#
+# In one dimension, Tweedie's formula gives the mean of $x$ given $y$. The second derivative of $\ln p_\sigma$ gives its
+# variance. Derive $\operatorname{Var}[x\mid y]$ from $\sigma$ and `curvature`, the value of $(\ln p_\sigma)''(y)$.
+#
+# **Hint.** Differentiate $\mathbb E[x\mid y]=\int x\,p(x)\,\mathcal N(y;x,\sigma^2)\,dx\,/\,p_\sigma(y)$ by $y$: you
+# find $\operatorname{Var}[x\mid y]/\sigma^2$.
+#
+# **Hint.** Differentiate the other side as well: $1+\sigma^2(\ln p_\sigma)''(y)$.
+
+
+# %% tags=["exercise"]
+def posterior_variance(curvature, sigma):
+    ### BEGIN SOLUTION
+    return sigma**2 * (1 + sigma**2 * curvature)
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("4a.10") as check:
+    second = jax.vmap(jax.grad(jax.grad(two_log_prob)))
+    places = jnp.linspace(-2, 2, 9)
+    variances = posterior_variance(second(places), 0.8)
+    by_hand = 1 - jnp.tanh(places / 0.8**2) ** 2  # E[x²] - E[x]², x = ±1
+    what = "two points, as in 4a.5"
+    hint = "Two expressions for the slope of E[x | y], set equal."
+    check.close(what, variances, by_hand, rtol=1e-3, atol=1e-4, hint=hint)
+    normal_prior = posterior_variance(-1 / (3.0 + 1.0), 1.0)
+    what = "x normal, variance 3, σ = 1"
+    check.close(what, normal_prior, 0.75, hint=hint)
+
+# %% [markdown] tags=["exercise"] kind="open"
+# ### Exercise 4a.11 ★★★ — Why does a denoiser not learn its examples by heart?
+#
+# Suppose that the 4,000 training digits were all digits there are, each equally likely. Then $\mathbb E[x\mid y]$ is
+# known: the mean of the training digits, each weighted by $e^{-\lVert y-x\rVert^2/2\sigma^2}$. No denoiser does better
+# on training digits with noise. Return its answers for the rows of `y`, and compare it with the trained one on `noisy`.
+#
+# **Hint.** `squared_distances(y, x_train)` and `jax.nn.softmax` along the training digits.
+
+
+# %% tags=["exercise"]
+def by_heart(y, sigma):
+    ### BEGIN SOLUTION
+    # Over all functions this has the least loss on the training digits. On
+    # test digits the network has less: not to reach that least loss helps
+    # it. Kadkhodaie et al. (2024, arXiv:2310.02557) trained two networks
+    # on different images; once the images were many, both became nearly
+    # the same denoiser. They describe what such networks prefer. Why
+    # training prefers it, and how many images are enough, is open.
+    weights = jax.nn.softmax(-squared_distances(y, x_train) / (2 * sigma**2))
+    return weights @ x_train
+    ### END SOLUTION
+
+
+# %% tags=["check"]
+with exercise("4a.11") as check:
+    answer = by_heart(noisy[:3], sigma)
+    expected = []
+    for one in noisy[:3].astype(float):
+        log_w = -((one - x_train) ** 2).sum(axis=1) / (2 * sigma**2)
+        w = np.exp(log_w - log_w.max())
+        expected.append(w @ x_train / w.sum())
+    hint = "A softmax along the training digits, axis 1, of −d²/2σ²."
+    check.close("three digits", answer, expected, atol=1e-3, hint=hint)
+    if answer is not None:
+        more = errors(by_heart(noisy, sigma)) - errors(cleaned["denoiser"])
+        told = "by heart - network {:+.2f} ± {:.2f} on test digits"
+        print(told.format(*mean_and_error(more)))
 
 # %% [markdown] tags=["frame"]
 # ## Sources

@@ -120,7 +120,7 @@ def live_mixture_explorer(densities: Sequence[Any], num_components: int = 8) -> 
         [
             Panel(marks, *axes, title="density, and one σ around each mean", aspect=1.0),
             Panel(
-                [Bars("weights", [str(k + 1) for k in range(num_components)], ("latent",))],
+                [Bars("weights", [str(k + 1) for k in range(num_components)], ("latent",), digits=-1)],
                 Axis("component z", -0.5, num_components - 0.5),
                 Axis("p(z)", 0, 0.5),
                 title="weights",
