@@ -87,7 +87,7 @@ class Recipe:
         """So many steps, each with its own batch, as one program; also the loss of each."""
 
         def one(state: Any, _: None) -> tuple[Any, Array]:
-            return self.step(*state, key, self.batch(source, key, state[2], inputs), inputs)
+            return self.step(*state, key, self.batch(source, key, state[2], inputs), inputs)  # pyright: ignore[reportCallIssue]
 
         return jax.lax.scan(one, state, length=length)
 
