@@ -12,9 +12,8 @@
 # - predict the error of a round trip in float32 from the stretch of the map;
 # - say how a flow serves as $q(z\mid x)$ in variational inference.
 #
-# **You need** chapter 0, derivatives, and the determinant of a matrix. Logarithms are natural, so likelihoods are in
-# **nats**.
-# **Time:** about three hours; the code itself runs in about a minute on two cores.
+# **You need** chapter 0, derivatives, and of a matrix the determinant and the singular values. Logarithms are natural,
+# so likelihoods are in **nats**. **Time:** about three hours; the code itself runs in about a minute on two cores.
 
 # %%
 from functools import partial
@@ -202,7 +201,7 @@ def log_density(x, beta):  # f is the bend by −β
 # Back to the bars, cut finer and finer. In the limit their heights should be the formula.
 #
 # **Predict.** The strips are halved. By which factor does the largest difference between a bar's height and $p(x)$ at
-# its middle fall?
+# the image of the strip's middle fall?
 
 
 # %% tags=["nbval-check-output"]
@@ -217,9 +216,9 @@ for n in (12, 24, 48, 96):
     print(f"{n:3} bars: {largest_difference(np.linspace(-3, 3, n + 1)):.5f}")
 
 # %% [markdown]
-# **Answer.** The difference falls by a factor of about four each time. A bar's height is the mean of $p$ over its
-# strip; near the middle the slope of $p$ averages out, and what remains grows with the *square* of the width. In the
-# limit nothing remains.
+# **Answer.** The difference falls by a factor of about four each time. A bar's height is the mean of $p$ over it; about
+# its middle the slope of $p$ averages out, and the image of the strip's middle lies off it by the *square* of the width
+# only. So what remains grows with that square. In the limit nothing remains.
 #
 # The two forms of the formula must give the same numbers. The first needs the slope of $f$ at $x$, the second the slope
 # of $g$ at $z=f(x)$.
@@ -291,14 +290,15 @@ print(f"with slope   {area(bent, -15.0, 25.0, 20001):.4f}")
 #
 # Now the whole picture: base density, map, and pushed-forward density, cut into matching strips.
 #
-# **Predict, then move.** Where the map is steep, will $p(x)$ be high or low? Which slider changes the area of a strip?
+# **Predict, then move.** Where the map is steep, will $p(x)$ be higher or lower than $\tilde p(z)$? Which slider
+# changes the area of a strip?
 
 # %% caption="Left: the base density, cut into strips. Middle: the map. Right: the density of $x$, cut at the images of the same points; each strip keeps its area."
 change_of_variables.change_of_variables_explorer()
 
 # %% [markdown]
-# **Answer.** Where the map is steep, $p(x)$ is low: neighbours are driven apart. No slider changes the area of a strip;
-# it becomes wide and low, or narrow and tall.
+# **Answer.** Where the map is steep, $p(x)$ is lower than $\tilde p(z)$: neighbours are driven apart. No slider changes
+# the area of a strip; it becomes wide and low, or narrow and tall.
 
 # %% [markdown] tags=["quiz"]
 # **A map has slope 4 at $z$. How high is $p$ at $x=g(z)$?**
@@ -357,7 +357,7 @@ print(f"difference: {(share - exact) / error:.1f} standard errors")
 
 # %% [markdown] tags=["box"]
 # **Notation.** Points $z$ and $x$ have $d$ coordinates. In pictures, what lives in the space of $z$ is green, and what
-# lives in the space of $x$ red.
+# lives in the space of $x$ orange-red.
 #
 # | | meaning |
 # |---|---|
@@ -457,7 +457,8 @@ print(f"total probability of the banana: {density.sum() * cell_area:.4f}")
 
 # %% [markdown]
 # **Answer.** Drawing samples needs $g$ alone. The density at a given point needs $f$ and its determinant, as the cell
-# above did without calling `banana`. So training uses the normalizing direction, sampling the generative one.
+# above did without calling `banana`. So training by likelihood uses the normalizing direction, sampling the generative
+# one.
 
 # %% [markdown] tags=["quiz"]
 # **In some flows $f$ takes one pass and $g$ takes a thousand. What is slow?**
@@ -615,8 +616,8 @@ coupling_steps.coupling_steps_explorer()
 
 # %% [markdown]
 # **Answer.** The upright lines stay straight: all points of such a line share their copy, hence $b$ and $s$. Only step
-# 3, the scaling, changes the area of the cell, by $e^s$; the shift in step 4 shears it. To go back one must know the
-# two curves and the copy, and the copy is still there.
+# 3, the scaling, changes the area of the cell, by about $e^s$; the shift in step 4 shears it. To go back one must know
+# the two curves and the copy, and the copy is still there.
 #
 # Now six coordinates, the first three kept, and a conditioner with random weights.
 
@@ -790,7 +791,7 @@ history = fit(
 )  # fmt: skip
 print(f"{steps} steps")
 
-# %% alt="Training and validation loss fall steeply in the first epochs and then level off slightly above a dashed line, the entropy of the data." caption="The loss on training and on validation points, epoch by epoch. No model can get below the dashed line on fresh points."
+# %% alt="Training and validation loss fall steeply in the first epochs and then level off slightly above a dashed line, the entropy of the data." caption="The loss on training and on validation points, epoch by epoch. On average over fresh points no model gets below the dashed line."
 plt.plot(history.train_loss, color=BLUE, label="training")
 plt.plot(history.validation_loss, color=ORANGE, label="validation")
 plt.axhline(target.entropy(), color=GREY, ls="--", label="entropy of the data")
@@ -903,7 +904,7 @@ densities = np.stack([density_after(layers[:k], window) for k in range(9)])
 # %% [markdown]
 # **Predict, then move.** In which layer does the cloud take the shape of two moons? Which layer does the least?
 
-# %% caption="Samples and a grid (left) and the density (right) after any number of layers. The grid has every second line of the one above; between two whole layers everything is blended, so there alone lines may cross."
+# %% caption="Samples and a grid (left) and the density (right) after any number of layers. The grid has every second line of the one above; between two whole layers everything is blended, so there alone two lines of one family may cross. Each density is scaled to its own maximum."
 journey = after_each_layer(jax.random.normal(jax.random.key(6), (400, 2)))
 every_second = grid[:, ::2, ::10].reshape(22, 201, 2)
 lines = after_each_layer(every_second)
@@ -938,7 +939,7 @@ bar = fig.colorbar(dots, ax=axes, label="$x_2$ of the data")
 # **Predict, then play.** The browser trains a RealNVP with the loss of this section. Choose a density, or draw data
 # with the pointer: two blobs far apart. Will the density between them reach zero?
 
-# %% caption="A RealNVP that is trained in this page, by the same step as in Python: its density, the grid of $z$ under the flow, and the loss in nats above the entropy of the data, where that is known."
+# %% caption="A RealNVP that is trained in this page, by the same step as in Python: its density, the grid of $z$ under the flow, and the loss in nats, with the entropy of the data (dashed) where that is known."
 from course_lib.explorers.scenes.live_flow import live_flow_explorer
 from course_lib.flows import negative_log_likelihood as flow_loss
 
@@ -951,7 +952,7 @@ live_flow_explorer(
 
 # %% [markdown] tags=["answer"]
 # No. The flow is continuous and invertible, so it cannot tear the plane: a thin filament of density joins the blobs.
-# Longer training makes it thinner. Section 3.9 says what follows.
+# Longer training can make it thinner. Section 3.9 says what follows.
 
 # %% [markdown]
 # ## 3.8 A flow grown layer by layer
@@ -1066,10 +1067,10 @@ ax.minorticks_off()
 legend = ax.legend(loc="lower left")
 
 # %% [markdown]
-# Patience does not replace depth: with 18 epochs, two layers stay near 0.6 nats from all three first weights, and four
-# come below 0.3. (± is a standard error over the three.) With four layers the first weights matter: the gaps lie
-# between 0.19 and 0.30. All are below the 0.35 of the grown flow; but that was one run, so whether growing costs
-# something is undecided.
+# Patience did not replace the added layers here: with 18 epochs, two layers stay near 0.6 nats from all three first
+# weights, and four come below 0.3. (± is a standard error over the three.) With four layers the first weights matter:
+# the gaps lie between 0.19 and 0.30. All are below the 0.35 of the grown flow; but that was one run, so whether growing
+# costs something is undecided.
 
 # %% [markdown]
 # ## 3.9 What a flow cannot do
@@ -1080,8 +1081,8 @@ legend = ax.legend(loc="lower left")
 # %% [markdown] tags=["derivation"]
 # **Impossible: another support.** The *support* is where $p(x)>0$. $g$ and $f$ are continuous, so $g$ neither tears nor
 # glues. The base is positive on the whole plane, and RealNVP maps the plane onto the plane; hence $p(x)>0$ everywhere.
-# In general the support of $p$ has as many pieces and holes as that of the base. Data that leave a region exactly
-# empty, two separate discs or a ring with nothing inside, are out of reach for any flow from a normal base.
+# In general the support of $p$ has as many pieces and holes as that of the base. Data on two separate discs, or on a
+# ring with nothing inside, are out of reach for any flow from a normal base.
 #
 # **Possible, at a price: regions of low density.** Our moons carry normal noise, so their density is positive
 # everywhere, and an exact flow exists. It is triangular (Rosenblatt, 1952; Knothe, 1957): with $F$ the distribution
@@ -1110,10 +1111,10 @@ for x_1 in (-2.0, -1.0, 0.0):
 
 # %% [markdown]
 # Left of the second moon a line crosses one arm, and nothing need be stretched. In the middle it crosses two, far
-# apart, and this exact map stretches enormously, as the last row says. How much does our flow leave in the gap? We
-# count the samples that fall where the data practically never are.
+# apart, and this exact map stretches enormously, as the last row says. How much does our flow leave between the moons?
+# We count the samples that fall where the data practically never are.
 
-# %% alt="Samples of the flow in grey and, in red, those that lie where the exact density is negligible; most red points lie in the gaps between the two moons, some at their ends. A legend names both." caption="Samples of the flow. Red: strays, which lie where the exact density is below the value that only one in a thousand data points goes below."
+# %% alt="Samples of the flow in grey and, in red, those that lie where the exact density is negligible; most red points lie in the gaps between the two moons, some at their ends. A legend names both." caption="Every tenth sample of the flow (grey), and all strays (red): they lie where the exact density is below the value that only one in a thousand data points goes below."
 threshold = np.quantile(log_p, 0.001)  # only 0.1 % of the data lie lower
 stray = np.asarray(target.log_prob(flow_samples)) < threshold
 print(f"stray: {stray.mean():.1%} of the samples, 0.1% of the data")
@@ -1125,7 +1126,7 @@ ax.set(xlabel="$x_1$", ylabel="$x_2$")
 legend = ax.legend(loc="lower left", markerscale=2)
 
 # %% [markdown] tags=["derivation"]
-# **How much of the gap do strays explain?** Let $S$ be the region of the strays; the data put $p_S$ there and the flow
+# **How much of the KL do strays explain?** Let $S$ be the region of the strays; the data put $p_S$ there and the flow
 # $q_S$. Write $p(x)=p_S\,p(x\mid S)$ inside of $S$, the same with $1-p_S$ outside, and alike for the flow. Put this
 # into the KL divergence: the logarithm of each product is a sum, and the divergence splits exactly,
 #
@@ -1154,7 +1155,7 @@ print(f"shape outside of S      {(1 - p_S) * shape_out:.3f}")
 print(f"together                {differences.mean():.3f}")
 
 # %% [markdown]
-# The strays explain 0.013 nats. Most of the gap, 0.042 nats, is shape: where the data are, along the moons, the learned
+# The strays explain 0.013 nats. Most of the KL, 0.042 nats, is shape: where the data are, along the moons, the learned
 # density is a little too high here and too low there. Without the strays this part would remain.
 #
 # ### Two separated modes
@@ -1241,7 +1242,7 @@ names = (
     "half the distance of the modes, h", "share of the data between them",
     "share of the flow: the bridge", "its term in the KL [nats]",
     "L that this bridge needs", "L measured, at least",
-    "L that an exact flow needs", "L of the coordinate-wise exact flow",
+    "L that an exact flow needs, at least", "L of the coordinate-wise exact flow",
 )  # fmt: skip
 for name, numbers in zip(names, zip(*rows, strict=True), strict=True):
     print(f"{name:36}", *(f"{number:10.2g}" for number in numbers))
@@ -1256,9 +1257,9 @@ for ax, (h, model) in zip(axes, modes.items(), strict=True):
 bar = fig.colorbar(shades, ax=axes, label="density")
 
 # %% [markdown]
-# **Answer.** The bridge becomes thin, and never vanishes; the measured $L$ grows fast. Up to $h=1$ it exceeds what an
-# exact flow needs. At $h=2$ every exact flow needs at least 25,000. The largest stretch found in ours is 1,600, and
-# its bridge holds 0.4 % where the data have 0.003 %. In the KL that is only 0.004 nats: likelihood hardly feels a
+# **Answer.** The bridge becomes thin, and never vanishes; the measured $L$ grows fast. Up to $h=1$ it exceeds the least
+# that an exact flow needs. At $h=2$ every exact flow needs at least 25,000. The largest stretch found in ours is 1,600,
+# and its bridge holds 0.4 % where the data have 0.003 %. In the KL that is only 0.004 nats: likelihood hardly feels a
 # bridge; samples show it.
 #
 # **Predict.** We train the last flow twice as long. Which of bridge and $L$ grows, which falls? Will it soon be exact?
@@ -1324,8 +1325,8 @@ bar = fig.colorbar(shades, label="density")
 # %% [markdown] tags=["box"]
 # **Limits of a flow**
 # - *Topology.* One piece stays one piece: from a normal base no flow has a support in two pieces or with a hole. Gaps
-#   of low density are possible, and need a stretch that grows as they empty. More layers and more training make bridges
-#   thinner; a finite stretch never removes them. A mixture of flows (exercise 3.9) or extra dimensions help.
+#   of low density are possible, and need a stretch that grows as they empty. More layers and more training may make
+#   bridges thinner; a finite stretch never removes them. A mixture of flows (exercise 3.9) or extra dimensions help.
 # - *Tails.* A map of finite stretch keeps the tails of the normal base light. Data with heavy tails need a base with
 #   heavy tails, or a stretch without bound (Jaini et al., 2020).
 # - *Dimension.* $z$ and $x$ have the same number of coordinates, so there is no compression; and data on a thinner
@@ -1397,9 +1398,9 @@ for s in (0.0, -4.0, -8.0, -12.0, -16.0, -20.0):
 # **A chain.** An error $\delta$ made at $x_i$, on the way there or back, returns to $z$ through $f_i,\dots,f_1$. To
 # first order it arrives as $\mathrm D(f_1\circ\dots\circ f_i)(x_i)\,\delta$. The largest stretch of that matrix is one
 # over the smallest singular value of $\mathrm D(g_i\circ\dots\circ g_1)(z)$; call that $\ell_i$, the smallest stretch
-# on the way there. Two roundings a layer add up to
+# on the way there. Two roundings a layer make the estimate
 #
-# $$\|z'-z\|\le u\sum_{i=1}^{N}\frac{2\,\|x_i\|}{\ell_i} .$$
+# $$\|z'-z\|\lesssim u\sum_{i=1}^{N}\frac{2\,\|x_i\|}{\ell_i} .$$
 #
 # **What makes $\ell$ small?** Take one layer in the plane, with log-scale $s$ and a conditioner of slope $t$, so that
 # $\mathrm Dg=\begin{pmatrix}1&0\\ t&e^s\end{pmatrix}$. The two singular values multiply to the determinant $e^s$, and
@@ -1541,7 +1542,8 @@ print(f"log-density, float32 against float64: {difference:.0e} nats at most")
 #
 # ### What goes wrong: a log-scale without bound
 #
-# Give a layer a linear conditioner, $s=r=x_1/10$, and one outlier, $x=(-1000,1)$.
+# Give a layer a linear conditioner, $r=x_1/10$, use $r$ itself as the log-scale $s$, and let one outlier come,
+# $x=(-1000,1)$.
 #
 # **Predict** the factor $e^{-s}$ that the inverse multiplies by. Can float32 hold it?
 
@@ -1561,10 +1563,10 @@ print(
 )
 
 # %% [markdown]
-# **Answer.** The factor $e^{-s}$ is $e^{100}$, more than float32 can hold. One outlier makes loss and gradient
-# infinite, and training is over. Therefore `AffineTransformer` takes $s=c\tanh(r/c)$: near zero $s\approx r$, but no
-# layer stretches a coordinate by more than $e^c$. (The loss that remains is almost all $x_1^2/2$, the price of such an
-# outlier.)
+# **Answer.** The factor $e^{-s}$ is $e^{100}$, more than float32 can hold. One outlier makes the loss infinite and the
+# gradient useless, and training is over. Therefore `AffineTransformer` takes $s=c\tanh(r/c)$: near zero $s\approx r$,
+# but in neither direction does a layer multiply a coordinate by more than $e^c$. (The loss that remains is almost all
+# $x_1^2/2$, the price of such an outlier.)
 
 # %% [markdown] tags=["quiz"]
 # **All log-scales of a flow are zero. Can its round trip lose digits?**
@@ -1666,7 +1668,7 @@ plt.gca().set(xlabel="log-rate $z$", ylabel="density", xlim=(-12, 5))
 legend = plt.legend()
 
 # %% [markdown]
-# **Answer.** The bound of the bent $q$ is higher, and it must not be lower: with $\beta=0$ the bent family contains the
+# **Answer.** The bound of the bent $q$ is higher, and it cannot be lower: with $\beta=0$ the bent family contains the
 # normal one. Neither can exceed $\ln p(x)$, since the gap is a KL divergence. One more parameter takes the gap from
 # 0.077 to 0.004 nats, because the posterior is skewed and the bend can be.
 #
@@ -1677,7 +1679,7 @@ legend = plt.legend()
 # %% [markdown] tags=["box"]
 # **Erratum 1.** The page defines the map by $z=f(y)$ and then speaks of the density of the variable $x$. In the review
 # that it follows the data are called $y$; the page renames them to $x$ and misses this one. It must be $z=f(x)$: the
-# same $x$ in $\tilde p(f(x))$ and in $|\mathrm Df(x)|$. With any other point $y$ the formula is not a density. The cell
+# same $x$ in $\tilde p(f(x))$ and in $|\mathrm Df(x)|$. With another point $y$ the total is in general not 1. The cell
 # takes the bend, and $y=x+1$.
 
 # %% tags=["nbval-check-output"]
@@ -1687,9 +1689,9 @@ print(f"z = f(y), y = x + 1: total {jnp.trapezoid(printed, x):.4f}")
 print(f"z = f(x):            total {jnp.trapezoid(jnp.exp(bent(x)), x):.4f}")
 
 # %% [markdown] tags=["box"]
-# **Erratum 2.** The page's figure of the chain numbers the way back in the order of travel,
-# $x\to f_1\to f_2\to\dots\to f_N\to z$. Its own equation says $f=f_1\circ\dots\circ f_N$, so that $f_N$ comes first and
-# undoes $g_N$. With $f_i=g_i^{-1}$ the figure's order fails as soon as two of the maps do not commute. Take
+# **Erratum 2.** The page's figure of the chain numbers the way back in the order of travel, $x\to f_1\to f_2\to\dots\to
+# f_N\to z$. Its own equation says $f=f_1\circ\dots\circ f_N$, so that $f_N$ comes first and undoes $g_N$. With
+# $f_i=g_i^{-1}$ the figure's order fails, unless the maps happen to commute or to read alike from both ends. Take
 # $g_1(z)=z+1$ and $g_2(z)=2z$.
 
 # %% tags=["nbval-check-output"]
@@ -1721,13 +1723,13 @@ for name, log_p_x in (("outside", outside), ("inside ", inside)):
 # - Probability is conserved; where a map stretches, the density falls:
 #   $p(x)=\tilde p(f(x))\,|\det\mathrm Df(x)|=\tilde p(f(x))\,|\det\mathrm Dg(f(x))|^{-1}$. Without the determinant the
 #   total is not 1.
-# - Generative direction $g$: sample. Normalizing direction $f$: evaluate and train.
+# - Generative direction $g$: sample. Normalizing direction $f$: evaluate, and train by likelihood.
 # - In a chain the log-determinants add, each taken where its map is applied: $f_i$ at $x_i$. The last $g$ is undone
 #   first.
 # - A coupling layer is inverted by a formula, and its Jacobian is triangular once the kept coordinates are listed
 #   first, if the conditioner reads kept coordinates only.
 # - Our RealNVP of eight layers came within a tenth of a nat of the two moons, and left threads between them. Most of
-#   the rest was shape along the moons, not strays. Depth helped where longer training of two layers did not.
+#   the rest was shape along the moons, not strays. Two more layers helped where longer training did not.
 # - A support with a hole or in two pieces is out of reach. A gap of low density is not, but its emptiness bounds the
 #   Lipschitz constant from below; a flow of too small a stretch leaves a bridge, or a slit.
 # - Rounding errors come back to $z$ multiplied by the stretch of the inverse. That stretch stays moderate if the
@@ -2151,9 +2153,9 @@ def share_of_a_layer():
     # of eight layers was trained for longer. Known: affine couplings with
     # linear maps between them come as near to any density as one likes
     # (Teshima et al., 2020, arXiv:2006.11469), without steep layers, too
-    # (Draxler et al., 2024, arXiv:2402.06578). How fast, is known for the
-    # covariance alone: what is wrong with it shrinks by a constant factor
-    # a layer (Draxler et al., 2022). How many layers the shape of a density
+    # (Draxler et al., 2024, arXiv:2402.06578). The rate is known for
+    # the covariance alone: its error shrinks by a constant factor a layer
+    # (Draxler et al., 2022, arXiv:2210.14032). How many layers the shape of a density
     # needs is open.
     gaps = [np.mean(by_depth[2]), np.mean(by_depth[4]), float(gap)]
     return 1 - np.exp(np.polyfit([2, 4, 8], np.log(gaps), 1)[0])

@@ -62,18 +62,20 @@ class LiveTraining(anywidget.AnyWidget):
         run = self.recipe.train(self.still_steps, self.training["seed"])
         quantities, reference = self.quantities(run), self.training["reference"][0]
         known = reference is not None
-        loss = {**self.training["loss"], "marks": list(self.training["loss"]["marks"])}
+        loss = {**self.training["loss"], "marks": [{**m, "label": ""} for m in self.training["loss"]["marks"]]}
         later = quantities["loss_mean"][self.still_steps // 10 :]
         shown = [*later, reference] if known else later
         low, high = float(np.min(shown)), float(np.max(shown))
         room = max(high - low, 1e-3)
         loss["x"] = {**loss["x"], "high": self.still_steps}
-        loss["y"] = {**loss["y"], "low": low - 0.08 * room, "high": high + 0.45 * room}  # the legend is above
+        loss["y"] = {**loss["y"], "low": low - 0.08 * room, "high": high + 0.08 * room}
         if known:
             quantities["reference"] = np.asarray(reference)
         else:
             loss["marks"] = [m for m in loss["marks"] if m["kind"] != "rule"]
-        spec = {"panels": [*self.training["panels"], loss], "readouts": [f"after {self.still_steps} steps"]}
+        words = [f"after {self.still_steps} steps; blue: the running mean of the loss"]
+        words += [f"dashed: {self.training['referenceLabel']}"] if known else []
+        spec = {"panels": [*self.training["panels"], loss], "readouts": words}
         return still_png(spec, quantities)
 
     def alt(self) -> str:
@@ -124,7 +126,7 @@ def live_training(
         controls: sliders and choices; a slider's `count` is not used.
         panels: what to draw, by the names that the views define; "batch" is the present batch. The loss curve is added.
         reference: the loss that no model can beat, or the best known, drawn as a line; by name of the batches. A whole
-            number: the mean loss of the last tenth of so many steps in Python.
+            number: the mean loss of the last tenth of so many steps in Python, for each of the batches.
         draw_on: the number of the panel on which a reader draws points, which become the data "my own points".
         batch_size: of the points drawn by hand.
         seed: of the first run; *Reset* adds 1.
@@ -153,7 +155,8 @@ def live_training(
     machine["wasm"] = [sum(map(len, blobs)), len(wasm)]
     programs = json.dumps(machine, separators=(",", ":")).encode()
     if isinstance(reference, int):
-        reference = float(recipe.train(reference, seed).losses[-(reference // 10) :].mean())
+        runs = {name: recipe.train(reference, seed, name) for name in sources if name != OWN}
+        reference = {name: float(run.losses[-(reference // 10) :].mean()) for name, run in runs.items()}
     known = reference if isinstance(reference, Mapping) else dict.fromkeys(sources, reference)
     marks = [
         Curve("loss_step", "loss_value", "muted"),

@@ -17,6 +17,7 @@ from course_lib.explorers.marks import Axis, Image, Panel, Points
 from course_lib.probability import standard_normal_log_prob
 
 BATCH, SIDE, EDGE, BLUR = 128, 32, 4.0, 0.3
+STEPS = 2000  # of the runs whose losses are the lines
 
 
 class Twins(nnx.Module):
@@ -89,6 +90,8 @@ def live_directions_explorer(build: Callable[[nnx.Rngs], nnx.Module]) -> LiveTra
         title="Train it here: one posterior, two directions",
         description="The points of a posterior, and the model that each direction of the divergence fits to them: "
         "the reverse one on the left, the forward one on the right. One can draw the posterior on the left picture.",
+        reference=STEPS,
+        reference_label=f"{STEPS} steps in Python",
         draw_on=0,
         batch_size=BATCH,
         pace=4,

@@ -65,11 +65,11 @@ def live_vae_explorer(
                 [Points("codes", classes="classes", size=2.0, opacity=0.8)],
                 Axis("z₁", -3.5, 3.5),
                 Axis("z₂", -3.5, 3.5),
-                title="means of q(z|x), a colour a digit",
+                title="means of q(z|x)",
                 aspect=1.0,
             ),
             Panel(
-                [Image("decoded", columns=SIDE)], title=f"decoded: z₁, z₂ from −{EDGE:.0f} to {EDGE:.0f}", aspect=0.95
+                [Image("decoded", columns=SIDE)], title=f"decoded, −{EDGE:.0f} to {EDGE:.0f}", aspect=0.95
             ),
             Panel(
                 [Bars("kl", ("z₁", "z₂"), ("latent",))],

@@ -59,6 +59,13 @@ def test_a_hundred_steps_are_those_of_python(name):
         assert same
 
 
+@pytest.mark.parametrize("name", LIVE)
+def test_every_loss_has_its_line_but_that_of_drawn_points(name):
+    widget = live(name)
+    lines = dict(zip(widget.recipe.sources, widget.training["reference"], strict=True))
+    assert [source for source, line in lines.items() if line is None] == [s for s in lines if s == "my own points"]
+
+
 def broken(job, kernel, change, fits):
     """The job with one of its step's calls of a kernel changed: the fourth that fits."""
     job = copy.deepcopy(job)
