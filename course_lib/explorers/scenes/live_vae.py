@@ -68,9 +68,7 @@ def live_vae_explorer(
                 title="means of q(z|x)",
                 aspect=1.0,
             ),
-            Panel(
-                [Image("decoded", columns=SIDE)], title=f"decoded, −{EDGE:.0f} to {EDGE:.0f}", aspect=0.95
-            ),
+            Panel([Image("decoded", columns=SIDE)], title=f"decoded, −{EDGE:.0f} to {EDGE:.0f}", aspect=0.95),
             Panel(
                 [Bars("kl", ("z₁", "z₂"), ("latent",))],
                 Axis("latent", -0.5, 1.5),
