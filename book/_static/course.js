@@ -5,6 +5,7 @@
   const load = (address) => new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = address;
+    script.charset = "utf-8"; // whatever the page says of itself
     script.onload = resolve;
     script.onerror = reject;
     document.head.append(script);

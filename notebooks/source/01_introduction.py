@@ -27,7 +27,7 @@
 # | $\theta$ | all that is learned: the parameters |
 # | $\mu_{ki}$ | the probability of ink at pixel $i$ in class $k$ (`ink` in the code); $\mu_{zi}$ in style $z$ |
 # | $\sigma(a)$ | the sigmoid $1/(1+e^{-a})$; it turns the *log-odds* $a=\log\frac{p}{1-p}$ into $p$ |
-# | $m\pm e$ | a mean and its standard error |
+# | ± | between a mean and its standard error |
 #
 # Logarithms are natural, so log-probabilities are in **nats**: one nat is $1/\ln 2$ bits.
 

@@ -13,7 +13,8 @@
 # - say how a flow serves as $q(z\mid x)$ in variational inference.
 #
 # **You need** chapter 0, derivatives, and of a matrix the determinant and the singular values. Logarithms are natural,
-# so likelihoods are in **nats**. **Time:** about three hours; the code itself runs in about a minute on two cores.
+# so likelihoods are in **nats**.
+# **Time:** about three hours; the code itself runs in about a minute on two cores.
 
 # %%
 from functools import partial
@@ -298,7 +299,7 @@ change_of_variables.change_of_variables_explorer()
 
 # %% [markdown]
 # **Answer.** Where the map is steep, $p(x)$ is lower than $\tilde p(z)$: neighbours are driven apart. No slider changes
-# the area of a strip; it becomes wide and low, or narrow and tall.
+# a strip's area; it becomes wide and low, or narrow and tall.
 
 # %% [markdown] tags=["quiz"]
 # **A map has slope 4 at $z$. How high is $p$ at $x=g(z)$?**
@@ -456,9 +457,8 @@ density, cell_area = draw.evaluate_on_square(log_banana, (-8.0, 32.0), 600)
 print(f"total probability of the banana: {density.sum() * cell_area:.4f}")
 
 # %% [markdown]
-# **Answer.** Drawing samples needs $g$ alone. The density at a given point needs $f$ and its determinant, as the cell
-# above did without calling `banana`. So training by likelihood uses the normalizing direction, sampling the generative
-# one.
+# **Answer.** Drawing samples needs $g$ alone. The density at a point needs $f$ and its determinant, as the cell above
+# did without calling `banana`. So training by likelihood uses the normalizing direction, sampling the generative one.
 
 # %% [markdown] tags=["quiz"]
 # **In some flows $f$ takes one pass and $g$ takes a thousand. What is slow?**
@@ -1067,10 +1067,10 @@ ax.minorticks_off()
 legend = ax.legend(loc="lower left")
 
 # %% [markdown]
-# Patience did not replace the added layers here: with 18 epochs, two layers stay near 0.6 nats from all three first
+# Patience did not replace the added layers here: with 18 epochs, two layers stay near 0.6 nats from all first
 # weights, and four come below 0.3. (± is a standard error over the three.) With four layers the first weights matter:
-# the gaps lie between 0.19 and 0.30. All are below the 0.35 of the grown flow; but that was one run, so whether growing
-# costs something is undecided.
+# the gaps lie between 0.19 and 0.30. All are below the 0.35 of the grown flow, but that was one run: whether growing costs
+# something is undecided.
 
 # %% [markdown]
 # ## 3.9 What a flow cannot do
@@ -1242,7 +1242,8 @@ names = (
     "half the distance of the modes, h", "share of the data between them",
     "share of the flow: the bridge", "its term in the KL [nats]",
     "L that this bridge needs", "L measured, at least",
-    "L that an exact flow needs, at least", "L of the coordinate-wise exact flow",
+    "L that an exact flow needs, at least",
+    "L of the coordinate-wise exact flow",
 )  # fmt: skip
 for name, numbers in zip(names, zip(*rows, strict=True), strict=True):
     print(f"{name:36}", *(f"{number:10.2g}" for number in numbers))
@@ -1566,7 +1567,7 @@ print(
 # **Answer.** The factor $e^{-s}$ is $e^{100}$, more than float32 can hold. One outlier makes the loss infinite and the
 # gradient useless, and training is over. Therefore `AffineTransformer` takes $s=c\tanh(r/c)$: near zero $s\approx r$,
 # but in neither direction does a layer multiply a coordinate by more than $e^c$. (The loss that remains is almost all
-# $x_1^2/2$, the price of such an outlier.)
+# $x_1^2/2$.)
 
 # %% [markdown] tags=["quiz"]
 # **All log-scales of a flow are zero. Can its round trip lose digits?**
@@ -2155,8 +2156,8 @@ def share_of_a_layer():
     # (Teshima et al., 2020, arXiv:2006.11469), without steep layers, too
     # (Draxler et al., 2024, arXiv:2402.06578). The rate is known for
     # the covariance alone: its error shrinks by a constant factor a layer
-    # (Draxler et al., 2022, arXiv:2210.14032). How many layers the shape of a density
-    # needs is open.
+    # (Draxler et al., 2022, arXiv:2210.14032). How many layers the shape
+    # of a density needs is open.
     gaps = [np.mean(by_depth[2]), np.mean(by_depth[4]), float(gap)]
     return 1 - np.exp(np.polyfit([2, 4, 8], np.log(gaps), 1)[0])
     ### END SOLUTION

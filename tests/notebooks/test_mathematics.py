@@ -12,7 +12,7 @@ binom blacksquare bmod boldsymbol boxed bullet cap cases cdot cdots cfrac chi ci
 cosh cup dagger ddot ddots delta Delta det dfrac dim displaystyle div dot dots downarrow ell emptyset end epsilon
 equiv eta exists exp forall frac gamma Gamma ge geq gets gg gtrsim hat hbar hline hphantom hspace iff iint Im
 implies in inf infty int kappa lambda Lambda land langle lbrace lbrack lceil ldots le left leftarrow leftrightarrow
-leftrightarrows leq lfloor lg lim liminf limits limsup ll ln log longleftarrow Longleftrightarrow longmapsto
+leftrightarrows leq lesssim lfloor lg lim liminf limits limsup ll ln log longleftarrow Longleftrightarrow longmapsto
 longrightarrow Longrightarrow lor lvert lVert mapsto mathbb mathbf mathbin mathcal mathit mathop mathrel mathrm
 mathsf max mid middle min mp mu nabla ne neg neq nolimits not notin nu odot oint omega Omega operatorname oplus
 otimes overbrace overline overrightarrow overset parallel partial perp phantom phi Phi pi Pi pm Pr prec prod propto
