@@ -29,7 +29,8 @@
       el.className = "widget-subarea";
       script.before(el);
       const model = { get: (name) => values[name], set(name, value) { values[name] = value; }, save_changes() {}, on() {}, off() {} };
-      await window.courseFigures[kindOf(entry)]({ model, el });
+      // A figure that cannot be drawn leaves its still picture, and the others.
+      await window.courseFigures[kindOf(entry)]({ model, el }).catch((error) => console.error(error));
     }
     if (own.length === views.length) return;
     for (const { script } of own) script.type = "application/json"; // drawn

@@ -90,6 +90,22 @@ def test_another_widget_brings_its_libraries_along(site: Path, serve: Callable, 
         seen.assert_quiet()
 
 
+def test_a_figure_that_cannot_be_drawn_leaves_the_others(
+    site: Path, serve: Callable, visit: VisitMaker, tmp_path: Path
+):
+    data = embed_data(views=[EXPLORERS["divergence"](), EXPLORERS["evidence_bound"]()], drop_defaults=False)
+    views = [f'<div><script type="{VIEW_TYPE}">{json.dumps(v)}</script></div>' for v in data["view_specs"]]
+    first = data["manager_state"]["state"][data["view_specs"][0]["model_id"]]
+    next(b for b in first["buffers"] if b["path"] == ["data"])["data"] = "AAAA"
+    page = PAGE.format(state=json.dumps(data["manager_state"]), views="".join(views))
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    (tmp_path / "_static").symlink_to(site / "_static", target_is_directory=True)
+    with visit(serve(tmp_path) + "page.html") as seen:
+        seen.page.locator(".course-explorer").wait_for()
+        assert seen.page.locator(".course-explorer").count() == 1
+        assert len(seen.errors) == 1
+
+
 @pytest.fixture(scope="module", params=["laptop", "phone"])
 def open_gallery(request: pytest.FixtureRequest, gallery: tuple, visit: VisitMaker) -> Iterator[tuple[Visit, str]]:
     with visit(gallery[0], **(PHONE if request.param == "phone" else {})) as seen:

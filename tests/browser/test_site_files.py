@@ -11,6 +11,7 @@ import pytest
 from tests.browser.pages import ROOT, chapters, notebook_of, pages
 from tests.notebooks.test_outputs import shown_names_of_controls
 from tools.lessons import lessons, sections
+from tools.repository import repository
 
 MOST_BYTES = 3_000_000  # of one page: its HTML and its own pictures, beside the libraries that all pages share
 
@@ -141,3 +142,15 @@ def test_no_output_needs_python_to_be_seen(site: Path, page: str):
 @pytest.mark.parametrize("room", sorted(p.parent.name for p in (ROOT / "course_lib").glob("*/__init__.py")))
 def test_every_room_of_the_library_has_its_page(room: str):
     assert f"book/api/{room}.html" in pages()
+
+
+def test_every_icon_that_a_page_shows_is_drawn_by_the_course(site: Path):
+    """Else the theme's font of all icons, 110 KB, comes for one of them; it does where there are launch buttons."""
+    if repository(ROOT):
+        pytest.skip("the launch buttons of a course with an address have icons of the theme's font")
+    style = (site / "_static" / "course.css").read_text(encoding="utf-8")
+    drawn = set(re.findall(r"^\.fa-([a-z-]+) \{ --icon", style, flags=re.M))
+    pages = (path.read_text(encoding="utf-8") for path in site.rglob("*.html"))
+    shown = {name for text in pages for name in re.findall(r"\bfa(?:s|-solid|b|-brands) fa-([a-z-]+)", text)}
+    assert shown
+    assert shown <= drawn
